@@ -1,0 +1,45 @@
+"""What a schema cannot say, one small file a subject. `TABLE` is the list: add a check here and in table.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from offhook.checks import (
+    accounts,
+    clock,
+    convergence,
+    delivery,
+    expressions,
+    line_keys,
+    parameters,
+    phones,
+    references,
+    secrets,
+)
+from offhook.checks.subject import Subject
+from offhook.inventory import Inventory
+from offhook.model import Environment
+from offhook.problem import Problem
+from offhook.settings import Resolver
+
+Check = Callable[[Subject], Iterator[Problem]]
+
+TABLE: tuple[Check, ...] = (
+    references.check,
+    phones.check,
+    accounts.check,
+    line_keys.check,
+    parameters.check,
+    convergence.check,
+    expressions.check,
+    secrets.check,
+    clock.check,
+    delivery.check,
+)
+
+
+def check(inventory: Inventory, environment: Environment | None, before: Inventory | None = None) -> list[Problem]:
+    """Return what is wrong with an inventory, unsorted; `before` is the inventory at the base revision."""
+    subject = Subject(inventory, environment, Resolver(inventory, environment), before)
+    subject.fill()
+    return [problem for one in TABLE for problem in one(subject)]

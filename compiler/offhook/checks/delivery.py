@@ -1,0 +1,66 @@
+"""What a tree needs to know of its environment: an address for phonebooks, and one to pin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from offhook.checks.subject import Subject, dotted
+from offhook.checks.table import found
+from offhook.flyingvoice.dialects import DIALECTS, PHONEBOOK_LIMIT
+from offhook.model import Entity, mark
+from offhook.problem import Problem
+
+
+def check(subject: Subject) -> Iterator[Problem]:
+    """Yield phonebook-url, too-many-phonebooks and pin-without-url."""
+    yield from _phonebooks(subject)
+    fleet = subject.inventory.fleet
+    for name, environment in fleet.environments.items():
+        if environment.pin and environment.url is None:
+            yield found(
+                "pin-without-url",
+                mark(fleet, "environments", name, "pin", key=True),
+                f'environment "{name}" pins phones to an address and has none',
+                path=dotted("environments", name, "pin"),
+                hint="url: https://prov.example.com/",
+            )
+
+
+def _phonebooks(subject: Subject) -> Iterator[Problem]:
+    inventory = subject.inventory
+    environment = subject.environment
+    speakers: list[tuple[Entity, tuple[str, ...], frozenset[str]]] = []
+    every = frozenset(shape.dialect for shape in subject.shapes)
+    if inventory.fleet.phonebooks:
+        speakers.append((inventory.fleet, inventory.fleet.phonebooks, every))
+    for site in inventory.sites.values():
+        if site.phonebooks:
+            dialects = frozenset(shape.dialect for shape in subject.shapes if shape.site == site.id)
+            speakers.append((site, site.phonebooks, dialects))
+    for profile in inventory.profiles.values():
+        if profile.phonebooks:
+            dialects = frozenset(shape.dialect for shape in subject.shapes if profile.id in shape.profiles)
+            speakers.append((profile, profile.phonebooks, dialects))
+    for phone in inventory.phones.values():
+        if phone.phonebooks:
+            speakers.append((phone, phone.phonebooks, frozenset({subject.resolver.dialect(phone)})))
+    for entity, books, dialects in speakers:
+        if (environment is None or environment.url is None) and "fleet" not in inventory.broken:
+            where = f'environment "{environment.name}" has no url' if environment else "no environment is chosen"
+            yield found(
+                "phonebook-url",
+                mark(entity, "phonebooks", key=True),
+                f"phones fetch phonebooks from the environment's address, and {where}",
+                path=dotted(entity.key, "phonebooks"),
+                hint="environments: {production: {url: https://prov.example.com/}}, and default_environment",
+            )
+        for dialect in DIALECTS:
+            limit = PHONEBOOK_LIMIT[dialect]
+            if dialect in dialects and len(books) > limit:
+                has = "one phonebook URL" if limit == 1 else f"{limit} phonebook URLs"
+                yield found(
+                    "too-many-phonebooks",
+                    mark(entity, "phonebooks", limit),
+                    f"{len(books)} phonebooks: the {dialect} dialect has {has}",
+                    path=dotted(entity.key, "phonebooks", limit),
+                )

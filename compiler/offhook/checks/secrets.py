@@ -1,0 +1,103 @@
+"""Secrets: each name exists, and none travels in the clear without somebody having said so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from offhook.checks.parameters import holders
+from offhook.checks.subject import Subject, dotted, nearest
+from offhook.checks.table import found
+from offhook.flyingvoice.dialects import STATIC
+from offhook.model import Entity, mark
+from offhook.problem import Problem
+from offhook.secrets.reference import secret_name, variable
+
+_PLAIN = ("http", "tftp", "ftp")
+_WEB_PASSWORD = "static.security.user_password"
+
+
+def check(subject: Subject) -> Iterator[Problem]:
+    """Yield unknown-secret, secret-variable, plain-secret-transport and default-web-password."""
+    yield from _names(subject)
+    yield from _transport(subject)
+    yield from _web_password(subject)
+
+
+def references(subject: Subject) -> Iterator[tuple[Entity, tuple[str, ...], str]]:
+    """Yield (entity, path, value) of every place that refers to a secret."""
+    for account in subject.inventory.accounts.values():
+        yield account, ("password",), account.password
+    for holder in holders(subject):
+        for section, mapping in (("settings", holder.settings), ("settings_unchecked", holder.unchecked)):
+            for spelled, value in mapping.items():
+                if value.startswith("secret:"):
+                    yield holder.entity, (*holder.path, section, spelled), value
+    fleet = subject.inventory.fleet
+    for name, environment in fleet.environments.items():
+        if environment.password is not None:
+            yield fleet, ("environments", name, "password"), environment.password
+
+
+def _names(subject: Subject) -> Iterator[Problem]:
+    inventory = subject.inventory
+    provider = inventory.fleet.secrets.get("provider", "sops")
+    known = inventory.secret_names
+    variables: dict[str, str] = {}
+    for entity, path, value in references(subject):
+        name = secret_name(value)
+        if name is None:
+            yield found(
+                "unknown-secret",
+                mark(entity, *path),
+                "a secret's name is letters, digits, _, - and . in parts between slashes",
+                path=dotted(entity.key, *path),
+            )
+        elif known.complete and name not in known.marks:
+            yield found(
+                "unknown-secret",
+                mark(entity, *path),
+                f'no file of inventory/secrets/ has "{name}"{nearest(name, known.marks)}',
+                path=dotted(entity.key, *path),
+                hint="sops edit inventory/secrets/FILE.yaml",
+            )
+        elif provider == "env":
+            other = variables.setdefault(variable(name), name)
+            if other != name:
+                yield found(
+                    "secret-variable",
+                    mark(entity, *path),
+                    f'"{name}" and "{other}" would both be the variable {variable(name)}',
+                    path=dotted(entity.key, *path),
+                )
+
+
+def _transport(subject: Subject) -> Iterator[Problem]:
+    fleet = subject.inventory.fleet
+    if not subject.inventory.accounts:
+        return
+    for name, environment in fleet.environments.items():
+        scheme = (environment.url or "").partition(":")[0].lower()
+        if scheme in _PLAIN and "plain-secret-transport" not in environment.accept:
+            yield found(
+                "plain-secret-transport",
+                mark(fleet, "environments", name, "url"),
+                f"phones fetch their SIP passwords over {scheme}: everybody on the way can read them",
+                path=dotted("environments", name, "url"),
+                hint="https://, or accept: [plain-secret-transport] for a network that you trust",
+            )
+
+
+def _web_password(subject: Subject) -> Iterator[Problem]:
+    """Only the static dialect documents a parameter for it."""
+    count = sum(number for shape, number in subject.shapes.items() if shape.dialect == STATIC)
+    if not count:
+        return
+    said = any(_WEB_PASSWORD in holder.settings or _WEB_PASSWORD in holder.unchecked for holder in holders(subject))
+    if not said and "fleet" not in subject.inventory.broken:
+        yield found(
+            "default-web-password",
+            mark(subject.inventory.fleet),
+            f"nothing sets {_WEB_PASSWORD}: the web page of {count} phones keeps admin/admin",
+            path="settings",
+            hint=f"settings: {{{_WEB_PASSWORD}: secret:web/admin}}",
+        )

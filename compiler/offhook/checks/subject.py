@@ -1,0 +1,74 @@
+"""What every check is given: the inventory, the environment, how phones resolve, and perhaps what was before."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from offhook.flyingvoice.catalogue import Model, models
+from offhook.inventory import Inventory
+from offhook.model import Account, Environment, Phone
+from offhook.settings import Resolver
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What phones can have in common: dialect, model, site and profiles. Checks of shared layers ask shapes, not phones."""
+
+    dialect: str
+    model: Model
+    site: str | None
+    profiles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The inventory under check. `before` is the inventory at the base revision, None where nothing is compared."""
+
+    inventory: Inventory
+    environment: Environment | None
+    resolver: Resolver
+    before: Inventory | None
+    shapes: dict[Shape, int] = field(default_factory=dict)
+    users: dict[str, list[Phone]] = field(default_factory=dict)
+
+    def fill(self) -> None:
+        """Count the phones of each shape, and list the phones of each account (retired ones use none); one pass."""
+        known = models()
+        shapes = self.shapes
+        made: dict[tuple[object, ...], Shape] = {}
+        users = self.users
+        for phone in self.inventory.phones.values():
+            key = (phone.dialect, phone.model, phone.site, phone.profiles)
+            shape = made.get(key)
+            if shape is None:
+                model = known[phone.model]
+                shape = made[key] = Shape(self.resolver.dialect(phone), model, phone.site, phone.profiles)
+            shapes[shape] = shapes.get(shape, 0) + 1
+            if not phone.retired:
+                for identifier in phone.accounts:
+                    users.setdefault(identifier, []).append(phone)
+
+    def accounts_of(self, phone: Phone) -> dict[int, Account]:
+        """Return a phone's accounts by slot; unknown ones are left out."""
+        known = self.inventory.accounts
+        return {slot: known[one] for slot, one in enumerate(phone.accounts, start=1) if one in known}
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return ` (did you mean "x"?)` for the nearest known word, "" where none is near."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f' (did you mean "{near[0]}"?)' if near else ""
+
+
+def shown(values: Iterable[str], *, limit: int = 3) -> str:
+    """Return a short list for a message: "a, b, c and 4 more"."""
+    every = list(values)
+    head = ", ".join(every[:limit])
+    return head if len(every) <= limit else f"{head} and {len(every) - limit} more"
+
+
+def dotted(*parts: object) -> str:
+    """Return a problem's path, "0021f2000001.keys.3"."""
+    return ".".join(str(part) for part in parts if part is not None)

@@ -1,0 +1,24 @@
+"""The entry point: one exit, fixed exit codes, and nothing imported that the call does not need."""
+
+from __future__ import annotations
+
+import sys
+
+from offhook import __version__
+
+DONE, PROBLEMS, USAGE, BUG, CHANGES, INTERRUPTED = 0, 1, 2, 3, 4, 130
+
+
+def main() -> None:
+    """Run offhook with the process's arguments, and exit with its code."""
+    if sys.argv[1:] == ["--version"]:
+        # a line of its own before click is imported: scripts ask this often
+        print(f"offhook {__version__}")
+        return
+    from offhook.cli.run import run
+
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

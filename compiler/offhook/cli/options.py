@@ -1,0 +1,67 @@
+"""Options and steps that several verbs share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from offhook.cli.run import Globals
+
+if TYPE_CHECKING:
+    from offhook.compile import Fleet
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+_MANY_BYTES = 2_000_000
+
+
+def rev_option() -> Decorator:
+    """--rev REV."""
+    return click.option("--rev", metavar="REV", help="A git revision instead of the work tree.")
+
+
+def env_option() -> Decorator:
+    """--env NAME."""
+    return click.option(
+        "--env", "environment", metavar="NAME", help="The environment (default: the fleet's default_environment)."
+    )
+
+
+def read(
+    settings: Globals, revision: str | None, environment: str | None, against: str | None = None
+) -> tuple[Path, Fleet]:
+    """Return the fleet's root and the fleet, read and checked."""
+    import gc
+
+    from offhook.compile import read_fleet
+    from offhook.source import find_root
+
+    # an inventory is hundreds of thousands of objects and no cycle: collecting would cost a third of the time
+    gc.disable()
+    root = find_root(settings.directory)
+    return root, read_fleet(root, revision, environment=environment, base=against, processes=processes(root))
+
+
+def processes(root: Path) -> int:
+    """Return how many processes are worth having for an inventory: one for a small one."""
+    from offhook.parallel import available_processes
+    from offhook.source import INVENTORY
+
+    size = 0
+    for path in (root / INVENTORY).rglob("*.y*ml"):
+        size += path.stat().st_size
+        if size > _MANY_BYTES:
+            return available_processes()
+    return 1
+
+
+def show_problems(fleet: Fleet, *, quiet: bool) -> None:
+    """Write a fleet's problems to standard error, errors only where `quiet`."""
+    from offhook.problem import ERROR
+    from offhook.report import text
+
+    chosen = [one for one in fleet.problems if not quiet or one.severity == ERROR]
+    if chosen:
+        click.echo(text(chosen), err=True)

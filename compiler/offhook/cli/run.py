@@ -1,0 +1,140 @@
+"""The command group: the table of verbs, the global options, and what becomes of every way to fail."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from offhook import __version__
+from offhook.cli.main import BUG, DONE, INTERRUPTED, PROBLEMS, USAGE
+from offhook.problem import OffhookError
+
+VERBS = {
+    "check": "is the inventory right? every problem, sorted",
+    "compile": "the tree that phones fetch, written to a folder",
+    "show": "one phone's effective settings, and who said each",
+    "boot": "a virtual phone: its requests, and what it ends with",
+}
+"""Verb -> its line in --help. Each is the click command of that name in the module of that name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Globals:
+    """The global options, as the verbs see them."""
+
+    directory: Path
+    color: bool | None
+    quiet: bool
+    verbose: bool
+
+
+class Verbs(click.Group):
+    """A group that imports a verb's module when the verb is called, so that --help stays quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the verbs in the order of the table."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a verb's command."""
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(f"offhook.cli.{cmd_name}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table of verbs without importing any."""
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="offhook %(version)s")
+@click.option(
+    "-C",
+    "directory",
+    type=click.Path(path_type=Path),
+    default=Path(),
+    help="The fleet's repository (default: here, found upwards).",
+)
+@click.option(
+    "--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colours (default: on a terminal)."
+)
+@click.option("-q", "--quiet", is_flag=True, help="Only the answer and errors.")
+@click.option("-v", "--verbose", is_flag=True, help="Say more on standard error.")
+@click.pass_context
+def offhook(ctx: click.Context, directory: Path, color: str, quiet: bool, verbose: bool) -> None:
+    """A compiler for desk phones: an inventory in git becomes the files that phones fetch."""
+    if not directory.is_dir():
+        raise click.UsageError(f"-C {directory}: no such folder")
+    ctx.obj = Globals(directory, _color(color), quiet, verbose)
+    ctx.color = ctx.obj.color
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run offhook and return its exit code: 0, 1 problems or refusal, 2 usage, 3 a bug, 4 changes, 130 interrupted."""
+    try:
+        code = offhook.main(list(arguments), prog_name="offhook", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else DONE
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.ClickException as error:
+        error.show()
+        return USAGE if isinstance(error, click.UsageError) else PROBLEMS
+    except OffhookError as error:
+        _say(error.message, error.hint)
+        return PROBLEMS
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # the reader went away (`offhook show ... | head`): nothing is wrong, and nothing can be said
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except MemoryError:
+        _say("not enough memory", "compile with fewer phones an environment, or on a larger machine")
+        return PROBLEMS
+    except Exception as error:
+        _report(error)
+        return BUG
+
+
+def _color(choice: str) -> bool | None:
+    """True and False force colours on and off; None leaves it to the terminal."""
+    if choice != "auto":
+        return choice == "always"
+    return False if os.environ.get("NO_COLOR") else None
+
+
+def _say(message: str, hint: str) -> None:
+    click.echo(f"{click.style('error:', fg='red', bold=True)} {message}", err=True)
+    if hint:
+        click.echo(f"  {hint}", err=True)
+
+
+def _report(error: Exception) -> None:
+    """A bug's report: where it happened, without any value that the inventory holds."""
+    import platform
+    import traceback
+
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [f"  {Path(frame.filename).name}:{frame.lineno} in {frame.name}" for frame in frames[-12:]]
+    click.echo(
+        "\n".join(
+            [
+                "offhook has a bug. Please report it with the lines below:",
+                f"  offhook {__version__}, Python {platform.python_version()}, {platform.system()}",
+                *lines,
+                f"  {type(error).__name__}",
+            ]
+        ),
+        err=True,
+    )

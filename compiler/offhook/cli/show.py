@@ -1,0 +1,69 @@
+"""`offhook show MAC`: one phone's effective settings, and the layer that said each."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from offhook.cli.main import DONE, PROBLEMS
+from offhook.cli.options import env_option, read, rev_option, show_problems
+from offhook.cli.run import Globals
+from offhook.mac import parse_mac
+from offhook.problem import OffhookError
+
+
+@click.command()
+@click.argument("mac")
+@rev_option()
+@env_option()
+@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text")
+@click.pass_obj
+def show(settings: Globals, mac: str, rev: str | None, environment: str | None, style: str) -> int:
+    """One phone's effective settings, the layer of each, and where it says so. Secrets stay sealed."""
+    import difflib
+
+    from offhook.flyingvoice.cfg import in_order
+    from offhook.settings import setting
+
+    wanted = parse_mac(mac)
+    if wanted is None:
+        raise click.UsageError(f'"{mac}" is no MAC address: 12 hex digits are expected')
+    _, fleet = read(settings, rev, environment)
+    show_problems(fleet, quiet=True)
+    phone = fleet.inventory.phones.get(wanted)
+    if phone is None:
+        near = difflib.get_close_matches(wanted, fleet.inventory.phones, n=3)
+        raise OffhookError(f"the inventory has no phone {wanted}", hint=f"near: {', '.join(near)}" if near else "")
+    if fleet.has_errors:
+        return PROBLEMS
+    resolved = fleet.resolver().resolve(phone)
+    rows = [setting(resolved, name) for name in in_order(resolved.values)]
+    if style == "json":
+        answer = {
+            "mac": phone.mac,
+            "model": phone.model,
+            "site": phone.site,
+            "dialect": resolved.base.dialect,
+            "settings": {
+                row.parameter: {
+                    "value": row.value,
+                    "layer": row.layer,
+                    "file": row.mark.file,
+                    "line": row.mark.line,
+                }
+                for row in rows
+            },
+        }
+        click.echo(json.dumps(answer, indent=1, ensure_ascii=False))
+        return DONE
+    place = f" in {phone.site}" if phone.site else ""
+    title = f"{phone.mac}  {phone.model}{place}, {resolved.base.dialect} dialect"
+    click.echo(click.style(title + (", retired" if phone.retired else ""), bold=True))
+    name_width = max((len(row.parameter) for row in rows), default=0)
+    value_width = min(max((len(row.value) for row in rows), default=0), 40)
+    for row in rows:
+        value = row.value.ljust(value_width)
+        origin = f"{row.layer}  {row.mark.file}:{row.mark.line}"
+        click.echo(f"{row.parameter.ljust(name_width)}  {value}  {click.style(origin, dim=True)}")
+    return DONE

@@ -1,0 +1,121 @@
+"""The whole flow on one page: source -> documents -> inventory -> settings -> tree.
+
+`read_fleet` is the front end and says everything that is wrong; `tree_of` is the back end. Nothing here
+prints, and only what `offhook.output` is handed is ever written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from offhook.checks import check
+from offhook.inventory import Inventory, load
+from offhook.model import Environment
+from offhook.output import Share
+from offhook.problem import ERROR, OFF, OffhookError, Problem
+from offhook.settings import Resolver, phones_of
+from offhook.source import Source, has_inventory, read_source
+from offhook.tree import FLAT, File, phone_files, shared_files
+
+AUTO = "auto"
+_PHONES_A_SHARE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """A fleet that was read: its inventory, the environment chosen, and every problem, sorted."""
+
+    source: Source
+    inventory: Inventory
+    environment: Environment | None
+    problems: tuple[Problem, ...]
+
+    @property
+    def has_errors(self) -> bool:
+        """Tell whether anything stands in the way of a tree."""
+        return any(problem.severity == ERROR for problem in self.problems)
+
+    @property
+    def layout(self) -> str:
+        """Return the environment's layout, flat where there is none."""
+        return self.environment.layout if self.environment else FLAT
+
+    def resolver(self) -> Resolver:
+        """Return a resolver of settings for the environment."""
+        return Resolver(self.inventory, self.environment)
+
+
+def read_fleet(
+    root: Path,
+    revision: str | None = None,
+    *,
+    environment: str | None = None,
+    base: str | None = None,
+    processes: int = 1,
+) -> Fleet:
+    """Read and check the inventory of the fleet at `root`, in the work tree or at a git revision.
+
+    `base` is a revision to compare with: what leaves the inventory without being retired is a problem.
+    "auto" is HEAD for a work tree that differs from it, the first parent for a revision. Raises OffhookError where there is no such environment or revision.
+    """
+    source = read_source(root, revision)
+    inventory, problems = load(source, processes=processes)
+    chosen = choose_environment(inventory, environment)
+    before = None if base is None else _before(root, source, revision, base, processes)
+    problems += check(inventory, chosen, before)
+    return Fleet(source, inventory, chosen, tuple(by_severity(inventory, problems)))
+
+
+def _before(root: Path, source: Source, revision: str | None, base: str, processes: int) -> Inventory | None:
+    """The inventory at the base revision, None where "auto" finds nothing that differs."""
+    if base == AUTO:
+        base = "HEAD" if revision is None else f"{revision}^"
+        if not has_inventory(root, base):
+            return None
+    former = read_source(root, base)
+    return None if former.files == source.files else load(former, processes=processes)[0]
+
+
+def choose_environment(inventory: Inventory, name: str | None) -> Environment | None:
+    """Return the environment called `name`, or the default one; None where the fleet has none.
+
+    Without a name and without `default_environment`, an only environment is taken.
+    """
+    environments = inventory.fleet.environments
+    if name is None:
+        name = inventory.fleet.default_environment
+        if name is None and len(environments) == 1:
+            return next(iter(environments.values()))
+        return environments.get(name) if name else None
+    if name not in environments:
+        known = ", ".join(sorted(environments)) or "none"
+        raise OffhookError(f'the fleet has no environment "{name}"', hint=f"known: {known}")
+    return environments[name]
+
+
+def by_severity(inventory: Inventory, problems: list[Problem]) -> Iterator[Problem]:
+    """Yield the problems, sorted, with the severities that fleet.yaml gives to checks."""
+    severities = inventory.fleet.checks
+    for problem in sorted(set(problems), key=lambda one: one.sort_key):
+        severity = severities.get(problem.id, problem.severity)
+        if severity != OFF:
+            yield problem if severity == problem.severity else replace(problem, severity=severity)
+
+
+def tree_of(fleet: Fleet) -> list[Share]:
+    """Return the tree as shares of files, each a function that makes them: shared files first, then phones by MAC."""
+    resolver = fleet.resolver()
+    phones = phones_of(fleet.inventory, fleet.environment)
+    layout = fleet.layout
+
+    def share(start: int) -> Share:
+        def make() -> Iterator[File]:
+            for phone in phones[start : start + _PHONES_A_SHARE]:
+                yield from phone_files(resolver, phone, layout=layout)
+
+        return make
+
+    shares: list[Share] = [lambda: shared_files(resolver, phones, layout=layout)]
+    return shares + [share(start) for start in range(0, len(phones), _PHONES_A_SHARE)]

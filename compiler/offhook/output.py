@@ -1,0 +1,203 @@
+"""Writing a tree to a folder, so that nothing half-written is ever there and no stranger's file is lost.
+
+The folder has an index (`.offhook-index`): the paths that offhook wrote. Only files on it are ever replaced
+or deleted. A new folder is written beside its place and renamed once; in an existing one each changed file
+is replaced by a rename, and the index names old and new files until the last is in place.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from offhook.parallel import map_in_processes
+from offhook.problem import OffhookError
+from offhook.tree import File
+
+INDEX = ".offhook-index"
+_HEADER = "# the files that offhook wrote here; it replaces and deletes no others\n"
+_SHARE = 256
+
+Share = Callable[[], Iterable[File]]
+"""Makes some of a tree's files. Called in whichever process writes them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of a folder: paths written anew, changed, deleted, and how many were right already."""
+
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    deleted: tuple[str, ...]
+    unchanged: int
+
+    @property
+    def is_current(self) -> bool:
+        """Tell whether the folder held the tree before, byte for byte."""
+        return not (self.added or self.changed or self.deleted)
+
+
+def write_tree(folder: Path, shares: Sequence[Share], *, processes: int = 1) -> Written:
+    """Make `folder` hold the files of `shares`. Raises OffhookError where the folder or a stranger's file refuses."""
+    index = _read_index(folder)
+    if not index and not (folder.exists() and any(folder.iterdir())):
+        return _write_new(folder, shares, processes)
+    return _write_over(folder, shares, index)
+
+
+def compare_tree(folder: Path, shares: Sequence[Share]) -> Written:
+    """Return what `write_tree` would do, and write nothing."""
+    index = _read_index(folder)
+    added, changed, same, paths = [], [], 0, set()
+    for file in _files(shares):
+        paths.add(file.path)
+        found = _content(folder / file.path)
+        if found is None:
+            added.append(file.path)
+        elif found != file.text.encode():
+            changed.append(file.path)
+        else:
+            same += 1
+    gone = sorted(path for path in index - paths if (folder / path).is_file())
+    return Written(tuple(added), tuple(changed), tuple(gone), same)
+
+
+def _files(shares: Sequence[Share]) -> Iterator[File]:
+    for share in shares:
+        yield from share()
+
+
+def _write_new(folder: Path, shares: Sequence[Share], processes: int) -> Written:
+    """Write everything into a staged folder beside the place, then rename it once."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    stage = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        stage.chmod(0o755)
+        written: list[list[str]] = map_in_processes(
+            lambda share: _put_new(stage, share()), shares, processes=processes, pack=_same, unpack=_same
+        )
+        paths = [path for share in written for path in share]
+        (stage / INDEX).write_text(_index_text(paths), encoding="utf-8")
+        os.rename(stage, folder)
+    except OSError as error:
+        raise OffhookError(f"cannot write {folder}: {error.strerror}") from error
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+    return Written(tuple(sorted(paths)), (), (), 0)
+
+
+def _same(paths: list[str]) -> list[str]:
+    return paths
+
+
+def _put_new(stage: Path, files: Iterable[File]) -> list[str]:
+    """Write files that do not exist yet. os.open is half the price of open(), and there are many."""
+    top = f"{stage}/"
+    known = {""}
+    paths = []
+    opening, writing, closing, flags = os.open, os.write, os.close, os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    for path, text, _ in files:
+        folder = path.rpartition("/")[0]
+        if folder not in known:
+            os.makedirs(top + folder, exist_ok=True)
+            known.add(folder)
+        data = text.encode()
+        descriptor = opening(top + path, flags, 0o644)
+        try:
+            while data:
+                data = data[writing(descriptor, data) :]
+        finally:
+            closing(descriptor)
+        paths.append(path)
+    return paths
+
+
+def _write_over(folder: Path, shares: Sequence[Share], index: set[str]) -> Written:
+    """Replace what changed, file by file, in a folder that may hold other people's files too."""
+    plan = compare_tree(folder, shares)
+    for path in (*plan.added, *plan.changed):
+        _refuse_links(folder, path)
+    strangers = [path for path in plan.changed if path not in index]
+    if strangers:
+        raise OffhookError(
+            f"{folder / strangers[0]} is not in {INDEX}: offhook did not write it and does not replace it",
+            hint="move it away, or compile into another folder with --out",
+        )
+    if plan.is_current:
+        return plan
+    wanted = {*plan.added, *plan.changed}
+    kept = {file.path for file in _files(shares)}
+    try:
+        _replace(folder, INDEX, _index_text(index | kept).encode())
+        for file in _files(shares):
+            if file.path in wanted:
+                _replace(folder, file.path, file.text.encode())
+        for path in plan.deleted:
+            (folder / path).unlink(missing_ok=True)
+            _remove_empty(folder, path)
+        _replace(folder, INDEX, _index_text(kept).encode())
+    except OSError as error:
+        raise OffhookError(f"cannot write {folder}: {error.strerror}", hint="run compile again to finish") from error
+    return plan
+
+
+def _refuse_links(folder: Path, path: str) -> None:
+    """A link to a folder inside the tree could lead a write anywhere."""
+    for parent in list(PurePosixPath(path).parents)[:-1]:
+        if (folder / parent).is_symlink():
+            raise OffhookError(f"{folder / parent} is a link: offhook does not write through it")
+
+
+def _replace(folder: Path, path: str, data: bytes) -> None:
+    target = folder / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+        os.chmod(name, 0o644)
+        os.replace(name, target)
+    except OSError:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _remove_empty(folder: Path, path: str) -> None:
+    for parent in list(PurePosixPath(path).parents)[:-1]:
+        try:
+            (folder / parent).rmdir()
+        except OSError:
+            return
+
+
+def _content(path: Path) -> bytes | None:
+    if path.is_symlink():
+        return b"\0link"
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise OffhookError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _read_index(folder: Path) -> set[str]:
+    """The paths on a folder's index; those that lead out of the folder are not believed."""
+    if folder.exists() and not folder.is_dir():
+        raise OffhookError(f"{folder} is a file: a tree needs a folder", hint="name another one with --out")
+    try:
+        lines = (folder / INDEX).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return set()
+    except (OSError, UnicodeDecodeError) as error:
+        raise OffhookError(f"cannot read {folder / INDEX}: {error}") from error
+    paths = (line for line in lines if line and not line.startswith("#"))
+    return {path for path in paths if not path.startswith("/") and ".." not in path.split("/") and path != INDEX}
+
+
+def _index_text(paths: Iterable[str]) -> str:
+    return _HEADER + "".join(f"{path}\n" for path in sorted(set(paths)))

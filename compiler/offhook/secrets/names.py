@@ -1,0 +1,100 @@
+"""The names that SOPS files give to secrets, read without any key.
+
+SOPS encrypts values and leaves key names readable (https://getsops.io/docs/), so a review without a key
+can tell that a name is missing. A name is the path of keys through a file of inventory/secrets/:
+`berlin: {alice: ENC[...]}` is berlin/alice. The `sops:` mapping at the top is SOPS's own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from offhook.document import Document, mark_of, parse
+from offhook.problem import Mark, Problem
+from offhook.source import InventoryFile
+
+_SOPS = "sops"
+_SEALED = "ENC["
+
+
+@dataclass(frozen=True, slots=True)
+class SecretNames:
+    """Every name, with where it stands. `complete` is False where a file could not be read, or a provider cannot tell."""
+
+    marks: Mapping[str, Mark]
+    complete: bool
+
+
+def no_names() -> SecretNames:
+    """Return the names of a provider that is asked at publish only (env, AWS): none are known before."""
+    return SecretNames({}, complete=False)
+
+
+def read_names(files: list[InventoryFile]) -> tuple[SecretNames, list[Problem]]:
+    """Return the names in the SOPS files (YAML or JSON), and the problems found on the way.
+
+    Problems: `duplicate-secret` (one name in two places), `unsealed-secret` (a value that SOPS did not
+    encrypt), `secrets-format` (a file that is neither YAML nor JSON), and those of reading YAML. No
+    message ever holds a value.
+    """
+    marks: dict[str, Mark] = {}
+    problems: list[Problem] = []
+    complete = True
+    for file in files:
+        document, found = _parse(file)
+        problems.extend(found)
+        complete = complete and not document.broken
+        for path, value in _leaves(document.value, ()):
+            place = mark_of(document, path, key=True)
+            name = "/".join(path)
+            if name in marks:
+                problems.append(
+                    Problem("duplicate-secret", place, f'secret "{name}" stands twice: first at {marks[name]}', name)
+                )
+                continue
+            marks[name] = place
+            if not (isinstance(value, str) and value.startswith(_SEALED)):
+                problems.append(
+                    Problem(
+                        "unsealed-secret",
+                        mark_of(document, path),
+                        f'secret "{name}" is not encrypted',
+                        name,
+                        hint=f"sops encrypt -i {file.path} (and rotate the secret: git keeps what was committed)",
+                    )
+                )
+    return SecretNames(marks, complete), problems
+
+
+def _parse(file: InventoryFile) -> tuple[Document, list[Problem]]:
+    if file.path.endswith((".yaml", ".yml")):
+        return parse(file.path, file.content)
+    if file.path.endswith(".json"):
+        # JSON is read as YAML for its marks; SOPS writes it with tabs, which YAML refuses as indentation
+        try:
+            text = json.dumps(json.loads(file.content), indent=1)
+        except ValueError:
+            return parse(file.path, file.content)
+        return parse(file.path, text.encode())
+    empty, _ = parse(file.path, b"")
+    return empty, [
+        Problem(
+            "secrets-format",
+            Mark(file.path, 1, 1),
+            "a secrets file is YAML or JSON",
+            hint="name it .yaml or .json, or move it out of inventory/secrets/",
+        )
+    ]
+
+
+def _leaves(value: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for key, inner in value.items():
+        if not path and key == _SOPS:
+            continue
+        if isinstance(inner, dict):
+            yield from _leaves(inner, (*path, key))
+        else:
+            yield (*path, key), inner

@@ -1,0 +1,23 @@
+"""The byte rules: which texts can stand on a line of a file that a phone reads.
+
+A line break or a control character could begin a second setting; a trailing blank after a server address
+once broke registration in the field; a blank value means "keep what you have" to the phone.
+"""
+
+from __future__ import annotations
+
+import re
+
+# C0, DEL and C1, the line and paragraph separators, the byte order mark, and halves of surrogate pairs
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]")
+
+
+def text_fault(text: str) -> str | None:
+    """Return what is wrong with a text that a phone shall receive ("a control character"), None where nothing is."""
+    if not text:
+        return "nothing: a blank value means keep to the phone"
+    if _CONTROL.search(text):
+        return "a line break or control character"
+    if text != text.strip():
+        return "a blank at its edge"
+    return None

@@ -1,0 +1,74 @@
+"""The tree: every file that phones fetch, as path and text, in a stable order.
+
+Comes in: an Inventory and an Environment. Goes out: `File`s. The same inventory gives the same bytes,
+always: no clock, no tool version, nothing random, sorted where order means nothing. Secrets stay sealed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from offhook.flyingvoice.boot import COMMON, render_boot
+from offhook.flyingvoice.cfg import render_cfg
+from offhook.flyingvoice.phonebook import contacts_of, render_phonebook
+from offhook.layers import Layer
+from offhook.model import Phone
+from offhook.settings import Resolver
+
+FLAT = "flat"
+LAYERED = "layered"
+
+
+class File(NamedTuple):
+    """One file of the tree. `owner` is the MAC whose own file it is, "" for a file that several phones share."""
+
+    path: str
+    text: str
+    owner: str = ""
+
+
+def shared_files(resolver: Resolver, phones: Sequence[Phone], *, layout: str) -> Iterator[File]:
+    """Yield the files that are no phone's own: the common boot and cfg file, layers, and phonebooks; sorted by path."""
+    files = {f"{COMMON}.boot": render_boot([f"{COMMON}.cfg"])}
+    fleet = resolver.layer(resolver.inventory.fleet.dialect, "fleet")
+    files[f"{COMMON}.cfg"] = _render_layer(fleet) if fleet else render_cfg({})
+    if layout == LAYERED:
+        for phone in phones:
+            base = resolver.base(phone)
+            if base.files and f"{base.files[-1]}.cfg" in files and all(f"{one}.cfg" in files for one in base.files):
+                continue
+            for layer in resolver.layers_of(phone):
+                if layer.file in base.files:
+                    files[f"{layer.file}.cfg"] = _render_layer(layer)
+    inventory = resolver.inventory
+    for identifier, book in inventory.phonebooks.items():
+        files[f"phonebooks/{identifier}.xml"] = render_phonebook(contacts_of(book, inventory.accounts.values()))
+    for path in sorted(files):
+        yield File(path, files[path])
+
+
+def phone_files(resolver: Resolver, phone: Phone, *, layout: str) -> tuple[File, File]:
+    """Return a phone's own boot and cfg file.
+
+    Flat: <mac>.cfg is complete and the boot file includes it alone. Layered: the boot file includes the
+    shared files by precedence, then phones/<mac>.cfg, which says what these do not.
+    """
+    settings = resolver.resolve(phone)
+    mac = phone.mac
+    if layout == FLAT:
+        own = f"{mac}.cfg"
+        return (
+            File(f"{mac}.boot", render_boot((own,)), mac),
+            File(own, render_cfg(settings.values), mac),
+        )
+    own = f"phones/{mac}.cfg"
+    includes = [f"{name}.cfg" for name in settings.base.files]
+    return (
+        File(f"{mac}.boot", render_boot([*includes, own]), mac),
+        File(own, render_cfg(settings.own_values()), mac),
+    )
+
+
+def _render_layer(layer: Layer) -> str:
+    return render_cfg(layer.shared_values())
