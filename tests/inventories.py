@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from offhook.compile import Fleet, read_fleet, tree_of
 from offhook.flyingvoice.catalogue import models
+from offhook.tree import File
 
 ROOT = Path(__file__).parent.parent
 
@@ -57,9 +58,14 @@ def read(folder: Path, **options: Any) -> Fleet:
     return fleet
 
 
+def files(fleet: Fleet) -> list[File]:
+    """A fleet's tree."""
+    return [file for share in tree_of(fleet) for file in share()]
+
+
 def tree(fleet: Fleet) -> dict[str, str]:
     """A fleet's tree as path -> text."""
-    return {file.path: file.text for share in tree_of(fleet) for file in share()}
+    return {file.path: file.text for file in files(fleet)}
 
 
 def minimal(**more: Any) -> dict[str, Any]:

@@ -58,7 +58,8 @@ def read_fleet(
     """Read and check the inventory of the fleet at `root`, in the work tree or at a git revision.
 
     `base` is a revision to compare with: what leaves the inventory without being retired is a problem.
-    "auto" is HEAD for a work tree that differs from it, the first parent for a revision. Raises OffhookError where there is no such environment or revision.
+    "auto" is HEAD for a work tree that differs from it, the first parent for a revision. Raises OffhookError
+    where there is no such environment or revision.
     """
     source = read_source(root, revision)
     inventory, problems = load(source, processes=processes)

@@ -21,7 +21,8 @@ MAX_LENGTH = 512
 ROOTS = ("phone", "site", "fleet", "accounts")
 FILTERS = ("capitalize", "default", "first", "last", "length", "lower", "title", "trim", "upper")
 _NODES = frozenset(
-    ["Template", "Output", "TemplateData", "Name", "Getattr", "Getitem", "Const", "Filter", "CondExpr", "Compare", "Operand", "And", "Or", "Not", "Concat"]
+    {"Template", "Output", "TemplateData", "Name", "Getattr", "Getitem", "Const", "Filter"}
+    | {"CondExpr", "Compare", "Operand", "And", "Or", "Not", "Concat"}
 )
 
 Context = Mapping[str, Any]
@@ -33,7 +34,7 @@ class ExpressionError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A checked expression. `roots` are the names it looks at: without "phone" and "accounts" it depends on the site only."""
+    """A checked expression. `roots` are the names it looks at: without "phone" and "accounts" only the site matters."""
 
     text: str
     template: Template

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from offhook.document import Document, parse
 from offhook.flyingvoice.catalogue import find_model
+from offhook.flyingvoice.keys import plan_key
 from offhook.mac import parse_mac
 from offhook.model import (
     Account,
@@ -21,6 +22,7 @@ from offhook.model import (
     Entity,
     Environment,
     Fleet,
+    KeyPlan,
     ModelLayer,
     Phone,
     Phonebook,
@@ -310,8 +312,8 @@ def _sip(body: Mapping[str, Any] | None) -> Sip:
     return Sip(**body) if body else _NO_SIP
 
 
-def _keys(body: Mapping[str, Mapping[str, Any]] | None) -> Mapping[int, Mapping[str, Any]]:
-    return {int(number): key for number, key in body.items()} if body else {}
+def _keys(body: Mapping[str, Mapping[str, Any]] | None) -> Mapping[int, KeyPlan]:
+    return {int(number): plan_key(key) for number, key in body.items()} if body else {}
 
 
 def _optional_tuple(value: list[str] | None) -> tuple[str, ...] | None:

@@ -9,12 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from offhook.document import Document, mark_of
 from offhook.problem import Mark
 
 Text = Mapping[str, str]
+
+
+class KeyPlan(NamedTuple):
+    """What one line key shall be, before the phone is known: its word, the word's value, and the options beside it."""
+
+    word: str
+    type: str
+    value: str | None
+    label: str | None
+    line: int | None
+    pickup: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +36,7 @@ class Entity:
     key: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Sip:
+class Sip(NamedTuple):
     """The words under `sip:`; None where nothing is said. `transport` is udp, tcp, tls or dns-srv."""
 
     server: str | None = None
@@ -106,7 +116,7 @@ class Profile(Entity):
     id: str
     language: str | None
     phonebooks: tuple[str, ...] | None
-    keys: Mapping[int, Mapping[str, Any]]
+    keys: Mapping[int, KeyPlan]
     settings: Text
     unchecked: Text
     vars: Text
@@ -137,7 +147,7 @@ class Phone(Entity):
     profiles: tuple[str, ...]
     label: str | None
     accounts: tuple[str, ...]
-    keys: Mapping[int, Mapping[str, Any]]
+    keys: Mapping[int, KeyPlan]
     settings: Text
     unchecked: Text
     vars: Text

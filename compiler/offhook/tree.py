@@ -34,13 +34,8 @@ def shared_files(resolver: Resolver, phones: Sequence[Phone], *, layout: str) ->
     fleet = resolver.layer(resolver.inventory.fleet.dialect, "fleet")
     files[f"{COMMON}.cfg"] = _render_layer(fleet) if fleet else render_cfg({})
     if layout == LAYERED:
-        for phone in phones:
-            base = resolver.base(phone)
-            if base.files and f"{base.files[-1]}.cfg" in files and all(f"{one}.cfg" in files for one in base.files):
-                continue
-            for layer in resolver.layers_of(phone):
-                if layer.file in base.files:
-                    files[f"{layer.file}.cfg"] = _render_layer(layer)
+        for layer in resolver.layers_in_use(phones):
+            files[f"{layer.file}.cfg"] = _render_layer(layer)
     inventory = resolver.inventory
     for identifier, book in inventory.phonebooks.items():
         files[f"phonebooks/{identifier}.xml"] = render_phonebook(contacts_of(book, inventory.accounts.values()))

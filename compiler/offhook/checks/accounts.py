@@ -40,7 +40,7 @@ def _extensions(subject: Subject) -> Iterator[Problem]:
             yield found(
                 "duplicate-extension",
                 mark(account, "extension"),
-                f'extension {account.extension} on {server} is account "{other.id}"\'s already: {mark(other, "extension")}',
+                f"extension {account.extension} on {server} is taken: {mark(other, 'extension')}",
                 path=dotted(account.id, "extension"),
                 hint="one phone more for the same account: list it there, and raise max_phones",
             )
@@ -58,7 +58,8 @@ def _overuse(subject: Subject) -> Iterator[Problem]:
             yield found(
                 "account-overuse",
                 mark(phone, "accounts", slot),
-                f'account "{identifier}" is on {len(different)} phones, max_phones is {account.max_phones}: also on {others}',
+                f'account "{identifier}" is on {len(different)} phones, max_phones is {account.max_phones}: '
+                f"also on {others}",
                 path=dotted(phone.key, "accounts", slot),
                 hint=f"a shared line: max_phones: {len(different)} in {account.document.file}",
             )
@@ -108,8 +109,8 @@ def _transports(subject: Subject) -> Iterator[Problem]:
                 yield found(
                     "word-not-in-dialect",
                     mark(phone, "accounts", slot),
-                    f'account "{account.id}" wants transport {transport}, the {dialect} dialect has no word for it',
+                    f'account "{account.id}" wants {transport}, the {dialect} dialect has no word for a transport',
                     path=dotted(phone.key, "accounts", slot),
-                    hint="dialect: static, where the firmware takes it; or settings with account.N.transport (unconfirmed)",
+                    hint="dialect: static, where the firmware takes it; or the unconfirmed account.N.transport",
                 )
                 break

@@ -44,7 +44,7 @@ def _fleet_values(subject: Subject, every: list[Holder]) -> Iterator[Problem]:
                     places.setdefault(name, []).append((holder, section, spelled))
     if "fleet" in subject.inventory.broken:
         return
-    for name, where in places.items():
+    for where in places.values():
         holder, section, spelled = where[0]
         known = find(spelled)
         default = known.parameter.default if known else None
@@ -131,15 +131,15 @@ def _left(subject: Subject, before: Inventory) -> Iterator[Problem]:
             hint=f"in fleet.yaml under retired: {spelled}: {neutral if neutral is not None else 'VALUE'}",
         )
     for mac, phone in before.phones.items():
-        if mac not in subject.inventory.phones and not phone.retired:
-            if not subject.inventory.is_known("phone", mac):
-                yield found(
-                    "removed-phone",
-                    mark(phone, key=True),
-                    f"phone {mac} stood here at the base revision: it keeps its accounts until it is told otherwise",
-                    path=mac,
-                    hint="keep the entry with retired: true for one release, then delete it",
-                )
+        is_known = mac in subject.inventory.phones or subject.inventory.is_known("phone", mac)
+        if not is_known and not phone.retired:
+            yield found(
+                "removed-phone",
+                mark(phone, key=True),
+                f"phone {mac} stood here at the base revision: it keeps its accounts until it is told otherwise",
+                path=mac,
+                hint="keep the entry with retired: true for one release, then delete it",
+            )
 
 
 def _kept(subject: Subject, before: Inventory) -> Iterator[Problem]:

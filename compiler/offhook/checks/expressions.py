@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from offhook.checks.subject import Subject
 from offhook.expression import is_expression
+from offhook.layers import Said
 from offhook.model import Phone
 from offhook.problem import Problem
-from offhook.settings import phone_label
 
 
 def check(subject: Subject) -> Iterator[Problem]:
@@ -18,8 +18,8 @@ def check(subject: Subject) -> Iterator[Problem]:
         if _has_expression(subject, phone):
             resolver.resolve(phone)
         if phone.label is not None and is_expression(phone.label):
-            phone_label(resolver, phone)
-    yield from resolver.problems.values()
+            resolver.evaluation.text(phone.label, Said("", "", phone, ("label",)), phone)
+    yield from resolver.evaluation.problems.values()
 
 
 def _has_expression(subject: Subject, phone: Phone) -> bool:
@@ -32,4 +32,8 @@ def _has_expression(subject: Subject, phone: Phone) -> bool:
         return True
     if any(is_expression(value) for value in (*phone.settings.values(), *phone.unchecked.values())):
         return True
-    return any(isinstance(value, str) and is_expression(value) for key in phone.keys.values() for value in key.values())
+    return any(
+        text is not None and is_expression(text)
+        for plan in phone.keys.values()
+        for text in (plan.value, plan.label, plan.pickup)
+    )

@@ -8,13 +8,11 @@ from typing import Any
 from offhook import expression
 from offhook.checks.subject import Subject, dotted, nearest
 from offhook.checks.table import found
-from offhook.flyingvoice import keys
 from offhook.flyingvoice.catalogue import key_word_of_type, key_words, models
-from offhook.model import Account, Entity, Phone, mark
+from offhook.model import Account, Entity, KeyPlan, Phone, mark
 from offhook.problem import Problem
-from offhook.settings import blf_line
 
-_Planned = tuple[Entity, int, keys.KeyPlan]
+_Planned = tuple[Entity, int, KeyPlan]
 
 
 def check(subject: Subject) -> Iterator[Problem]:
@@ -24,12 +22,12 @@ def check(subject: Subject) -> Iterator[Problem]:
     linked: dict[str, list[_Planned]] = {}
     plans: list[_Planned]
     for profile in subject.inventory.profiles.values():
-        plans = [(profile, number, keys.plan_key(body)) for number, body in profile.keys.items()]
+        plans = [(profile, number, plan) for number, plan in profile.keys.items()]
         for one in plans:
             yield from _type(*one)
         linked[profile.id] = [one for one in plans if one[2].word == "blf" or one[2].line or one[2].word == "line"]
     for phone in subject.inventory.phones.values():
-        plans = [(phone, number, keys.plan_key(body)) for number, body in phone.keys.items()]
+        plans = [(phone, number, plan) for number, plan in phone.keys.items()]
         for one in plans:
             yield from _type(*one)
         for name in phone.profiles:
@@ -70,7 +68,7 @@ def _numbers(subject: Subject) -> Iterator[Problem]:
             )
 
 
-def _type(entity: Entity, number: int, plan: keys.KeyPlan) -> Iterator[Problem]:
+def _type(entity: Entity, number: int, plan: KeyPlan) -> Iterator[Problem]:
     """Words that the guide does not list, and bare type numbers."""
     word = key_words().get(plan.word)
     if plan.word != "type" and word is not None and word.documented:
@@ -98,16 +96,16 @@ def _links(
 ) -> Iterator[Problem]:
     used: Mapping[int, Account] | None = None
     for entity, number, plan in plans:
-        if plan.line is not None or plan.word == "line":
-            if (plan.line or 1) > len(phone.accounts):
-                yield _at(
-                    entity,
-                    number,
-                    "line",
-                    "line-without-account",
-                    f"line {plan.line or 1} of {phone.mac} has no account: the phone has {len(phone.accounts)}",
-                )
-                continue
+        wanted = plan.line or (1 if plan.word == "line" else 0)
+        if wanted > len(phone.accounts):
+            yield _at(
+                entity,
+                number,
+                "line",
+                "line-without-account",
+                f"line {wanted} of {phone.mac} has no account: the phone has {len(phone.accounts)}",
+            )
+            continue
         if plan.word == "blf" and plan.value is not None and not expression.is_expression(plan.value):
             used = subject.accounts_of(phone) if used is None else used
             yield from _blf(subject, phone, entity, number, plan, used, extensions)
@@ -118,7 +116,7 @@ def _blf(
     phone: Phone,
     entity: Entity,
     number: int,
-    plan: keys.KeyPlan,
+    plan: KeyPlan,
     used: Mapping[int, Account],
     extensions: set[str],
 ) -> Iterator[Problem]:
@@ -140,7 +138,7 @@ def _blf(
             )
         return
     has_unknown = len(used) < len(phone.accounts)
-    if plan.line is None and not has_unknown and blf_line(subject.resolver, watched, used) is None:
+    if plan.line is None and not has_unknown and subject.resolver.blf_line(watched, used) is None:
         server = subject.resolver.registrar(watched).server
         yield _at(
             entity,

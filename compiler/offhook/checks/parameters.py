@@ -23,7 +23,7 @@ _FACTORY = ("", "admin", "admin:admin")
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A mapping of settings somewhere in the inventory: `path` leads to it, `targets` are (dialect, model) it reaches."""
+    """Settings somewhere in the inventory: `path` leads to them, `targets` are the (dialect, model) they reach."""
 
     entity: Entity
     path: tuple[str, ...]

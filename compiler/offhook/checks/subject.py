@@ -14,7 +14,7 @@ from offhook.settings import Resolver
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What phones can have in common: dialect, model, site and profiles. Checks of shared layers ask shapes, not phones."""
+    """What phones can have in common. Checks of shared layers ask the few shapes, not the many phones."""
 
     dialect: str
     model: Model
