@@ -76,12 +76,12 @@ def _write_new(folder: Path, shares: Sequence[Share], processes: int) -> Written
     folder.parent.mkdir(parents=True, exist_ok=True)
     stage = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
-        stage.chmod(0o755)
         written: list[list[str]] = map_in_processes(
             lambda share: _put_new(stage, share()), shares, processes=processes, pack=_same, unpack=_same
         )
         paths = [path for share in written for path in share]
         (stage / INDEX).write_text(_index_text(paths), encoding="utf-8")
+        stage.chmod(0o755)
         os.rename(stage, folder)
     except OSError as error:
         raise OffhookError(f"cannot write {folder}: {error.strerror}") from error
@@ -99,7 +99,7 @@ def _put_new(stage: Path, files: Iterable[File]) -> list[str]:
     top = f"{stage}/"
     known = {""}
     paths = []
-    opening, writing, closing, flags = os.open, os.write, os.close, os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    opening, writing, closing, flags = os.open, os.write, os.close, os.O_WRONLY | os.O_CREAT | os.O_TRUNC
     for path, text, _ in files:
         folder = path.rpartition("/")[0]
         if folder not in known:

@@ -2,7 +2,8 @@
 
 `map_in_processes` forks: the children see all of the parent's memory, so nothing is shipped to them, and
 what they make comes back as marshal data (the fastest packing in the standard library, and only between
-processes of one run). With one process, or where fork is missing, it is an ordinary map.
+processes of one run). Everybody takes the next item when done with one. With one process, or where fork is
+missing, it is an ordinary map.
 """
 
 from __future__ import annotations
@@ -10,15 +11,18 @@ from __future__ import annotations
 import marshal
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
 
+_TOKEN = 4
+_PIPE = 60_000 // _TOKEN
+
 
 def available_processes() -> int:
-    """Return how many processes are worth having: the cores this process may use, two at most asked for in tests."""
+    """Return how many processes are worth having: one for each core that this process may use."""
     if not hasattr(os, "fork"):
         return 1
     if hasattr(os, "sched_getaffinity"):
@@ -36,26 +40,39 @@ def map_in_processes(
 ) -> list[R]:
     """Return [function(item) for item in items], made by `processes` processes, in the order of the items.
 
-    `pack` turns a result into data that marshal knows, `unpack` turns it back. An exception in a child is
-    raised here again by doing that child's share in this process: the outcome never depends on `processes`.
+    `pack` turns a result into data that marshal knows, `unpack` turns it back. What a child could not finish
+    (it was killed, or raised) is done again in this process, where it may raise: the outcome never depends on
+    `processes`.
     """
     processes = min(processes, len(items))
     if processes < 2 or not hasattr(os, "fork"):
         return [function(item) for item in items]
+    # a pipe filled with numbers is the queue: reading one takes it, and an empty pipe ends the work
+    size = max(1, -(-len(items) // _PIPE))
+    queue, filling = os.pipe()
+    for first in range(0, len(items), size):
+        os.write(filling, first.to_bytes(_TOKEN, "little"))
+    os.close(filling)
+
+    def taken() -> Iterator[tuple[int, T]]:
+        while token := os.read(queue, _TOKEN):
+            first = int.from_bytes(token, "little")
+            yield from enumerate(items[first : first + size], first)
+
     children = [
-        _start(lambda share=share: [pack(function(item)) for item in items[share::processes]])  # type: ignore[misc]
-        for share in range(1, processes)
+        _start(lambda: [(number, pack(function(item))) for number, item in taken()]) for _ in range(1, processes)
     ]
-    results: list[R | None] = [None] * len(items)
-    results[0::processes] = [function(item) for item in items[0::processes]]
-    for share, child in enumerate(children, start=1):
-        data = _finish(child)
-        results[share::processes] = (
-            [function(item) for item in items[share::processes]]
-            if data is None
-            else [unpack(one) for one in marshal.loads(data)]
-        )
-    return results  # type: ignore[return-value]
+    results: dict[int, R] = {}
+    try:
+        for number, item in taken():
+            results[number] = function(item)
+    finally:
+        os.close(queue)
+        made = [_finish(child) for child in children]
+    for data in made:
+        if data is not None:
+            results.update((number, unpack(one)) for number, one in marshal.loads(data))
+    return [results[number] if number in results else function(item) for number, item in enumerate(items)]
 
 
 def _start(work: Callable[[], Any]) -> tuple[int, int]:
@@ -75,6 +92,7 @@ def _start(work: Callable[[], Any]) -> tuple[int, int]:
             pipe.write(data)
         status = 0
     finally:
+        # no exit handlers, no buffers: they are the parent's
         os._exit(status)
 
 
