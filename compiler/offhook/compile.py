@@ -65,7 +65,7 @@ def read_fleet(
     inventory, problems = load(source, processes=processes)
     chosen = choose_environment(inventory, environment)
     before = None if base is None else _before(root, source, revision, base, processes)
-    problems += check(inventory, chosen, before)
+    problems += check(inventory, chosen, before, processes=processes)
     return Fleet(source, inventory, chosen, tuple(by_severity(inventory, problems)))
 
 

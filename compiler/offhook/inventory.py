@@ -32,7 +32,7 @@ from offhook.model import (
     mark,
 )
 from offhook.parallel import map_in_processes
-from offhook.problem import Mark, Problem
+from offhook.problem import Mark, Problem, pack_problems, unpack_problems
 from offhook.secrets.names import SecretNames, no_names, read_names
 from offhook.source import FLEET_FILE, INVENTORY, InventoryFile, Source
 from offhook.validate import validate
@@ -323,12 +323,10 @@ def _optional_tuple(value: list[str] | None) -> tuple[str, ...] | None:
 def _pack(one: Loaded) -> Any:
     """A Loaded as plain data that marshal carries between processes. Entities are parts of the document's value."""
     document = one.document
-    problems = [
-        (p.id, p.mark.file, p.mark.line, p.mark.column, p.message, p.path, p.hint, p.severity) for p in one.problems
-    ]
-    valid = None if len(one.entities) == len(document.value) else list(one.entities)
     packed = (document.file, document.value, document.marks.tobytes(), document.starts.tobytes(), document.broken)
-    return (one.kind, packed, valid, one.entities if one.kind == "fleet" else None, problems)
+    valid = None if len(one.entities) == len(document.value) else list(one.entities)
+    fleet = one.entities if one.kind == "fleet" else None
+    return one.kind, packed, valid, fleet, pack_problems(one.problems)
 
 
 def _unpack(data: Any) -> Loaded:
@@ -336,12 +334,4 @@ def _unpack(data: Any) -> Loaded:
     file, value, marks, starts, broken = packed
     document = Document(file, value, array("Q", marks), array("Q", starts), broken)
     entities = fleet if fleet is not None else value if valid is None else {key: value[key] for key in valid}
-    return Loaded(
-        kind,
-        document,
-        entities,
-        [
-            Problem(i, Mark(file, line, column), message, path, hint, severity)
-            for i, file, line, column, message, path, hint, severity in problems
-        ],
-    )
+    return Loaded(kind, document, entities, unpack_problems(problems))

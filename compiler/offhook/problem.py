@@ -8,6 +8,7 @@ raised as an `OffhookError`: one line, and a next step. Anything else that is ra
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 ERROR = "error"
 WARNING = "warning"
@@ -49,6 +50,19 @@ class Problem:
     def __str__(self) -> str:
         severity = "" if self.severity == ERROR else f"{self.severity}: "
         return f"{self.mark}: {severity}{self.message} [{self.id}]"
+
+
+def pack_problems(problems: list[Problem]) -> list[tuple[Any, ...]]:
+    """Return problems as plain data, for another process of the same run."""
+    return [
+        (one.id, one.mark.file, one.mark.line, one.mark.column, one.message, one.path, one.hint, one.severity)
+        for one in problems
+    ]
+
+
+def unpack_problems(data: list[tuple[Any, ...]]) -> list[Problem]:
+    """Return what `pack_problems` packed."""
+    return [Problem(identifier, Mark(file, line, column), *rest) for identifier, file, line, column, *rest in data]
 
 
 class OffhookError(Exception):

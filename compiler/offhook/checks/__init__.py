@@ -19,7 +19,8 @@ from offhook.checks import (
 from offhook.checks.subject import Subject
 from offhook.inventory import Inventory
 from offhook.model import Environment
-from offhook.problem import Problem
+from offhook.parallel import map_in_processes
+from offhook.problem import Problem, pack_problems, unpack_problems
 from offhook.settings import Resolver
 
 Check = Callable[[Subject], Iterator[Problem]]
@@ -38,8 +39,13 @@ TABLE: tuple[Check, ...] = (
 )
 
 
-def check(inventory: Inventory, environment: Environment | None, before: Inventory | None = None) -> list[Problem]:
+def check(
+    inventory: Inventory, environment: Environment | None, before: Inventory | None = None, *, processes: int = 1
+) -> list[Problem]:
     """Return what is wrong with an inventory, unsorted; `before` is the inventory at the base revision."""
     subject = Subject(inventory, environment, Resolver(inventory, environment), before)
     subject.fill()
-    return [problem for one in TABLE for problem in one(subject)]
+    found = map_in_processes(
+        lambda one: list(one(subject)), TABLE, processes=processes, pack=pack_problems, unpack=unpack_problems
+    )
+    return [problem for problems in found for problem in problems]

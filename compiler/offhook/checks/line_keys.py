@@ -18,22 +18,31 @@ _Planned = tuple[Entity, int, KeyPlan]
 def check(subject: Subject) -> Iterator[Problem]:
     """Yield the problems of line keys, those of profiles for each phone they are on (said once a place)."""
     yield from _numbers(subject)
+    plain = frozenset(name for name, word in key_words().items() if word.documented)
     extensions = {account.extension for account in subject.inventory.accounts.values()}
     linked: dict[str, list[_Planned]] = {}
-    plans: list[_Planned]
     for profile in subject.inventory.profiles.values():
-        plans = [(profile, number, plan) for number, plan in profile.keys.items()]
-        for one in plans:
-            yield from _type(*one)
-        linked[profile.id] = [one for one in plans if one[2].word == "blf" or one[2].line or one[2].word == "line"]
+        for number, plan in profile.keys.items():
+            if plan.word not in plain:
+                yield from _type(profile, number, plan)
+            if _is_linked(plan):
+                linked.setdefault(profile.id, []).append((profile, number, plan))
     for phone in subject.inventory.phones.values():
-        plans = [(phone, number, plan) for number, plan in phone.keys.items()]
-        for one in plans:
-            yield from _type(*one)
+        plans: list[_Planned] = []
+        for number, plan in phone.keys.items():
+            if plan.word not in plain:
+                yield from _type(phone, number, plan)
+            if _is_linked(plan):
+                plans.append((phone, number, plan))
         for name in phone.profiles:
-            plans = plans + [one for one in linked.get(name, ()) if one[1] not in phone.keys]
+            plans += [one for one in linked.get(name, ()) if one[1] not in phone.keys]
         if plans and not phone.retired:
             yield from _links(subject, phone, plans, extensions)
+
+
+def _is_linked(plan: KeyPlan) -> bool:
+    """Tell whether a key depends on the phone's accounts."""
+    return plan.word in ("blf", "line") or plan.line is not None
 
 
 def _numbers(subject: Subject) -> Iterator[Problem]:
@@ -70,9 +79,6 @@ def _numbers(subject: Subject) -> Iterator[Problem]:
 
 def _type(entity: Entity, number: int, plan: KeyPlan) -> Iterator[Problem]:
     """Words that the guide does not list, and bare type numbers."""
-    word = key_words().get(plan.word)
-    if plan.word != "type" and word is not None and word.documented:
-        return
     place = mark(entity, "keys", str(number), plan.word)
     path = dotted(entity.key, "keys", number, plan.word)
     if plan.word != "type":

@@ -118,8 +118,9 @@ def _setting(
     other = seen.setdefault(known.name, spelled)
     if other != spelled:
         yield _at(holder, "duplicate-setting", spelled, f"{spelled} and {other} are one parameter")
-    if known.parameter.confidence == "candidate":
-        message = f"no document of the vendor confirms {spelled}"
+    guessed = known.parameter.candidate & {dialect for dialect, _ in holder.targets}
+    if guessed:
+        message = f"no document of the vendor confirms {spelled} in the {' and '.join(sorted(guessed))} dialect"
         yield _at(holder, "unconfirmed-parameter", spelled, message, hint="try it on one phone first")
     yield from _targets(holder, spelled, known)
     yield from _value(holder, spelled, value, known)

@@ -1,0 +1,83 @@
+"""A line key: from the user's words to type, line, value, label and pickup code.
+
+Key types and words stand in schema/flyingvoice/keys.json. A key in use always says its type, line and
+label, so that a former label does not stay on the screen; an unused one says type 0 and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any, NamedTuple
+
+from offhook.flyingvoice.catalogue import key_word_of_type, key_words
+from offhook.flyingvoice.dialects import WORDS
+from offhook.model import KeyPlan
+
+OFF_TYPE = "0"
+LINE_TYPE = "15"
+_OPTIONS = frozenset({"label", "line", "pickup", "value"})
+
+
+class Key(NamedTuple):
+    """What one key is on one phone. Texts are None where the key says nothing of the kind."""
+
+    type: str
+    line: str | None = None
+    value: str | None = None
+    label: str | None = None
+    pickup: str | None = None
+
+
+def key_word(body: Mapping[str, Any]) -> str:
+    """Return the word that says what a key does: the one that is no option; `line` where it stands alone."""
+    for word in body:
+        if word not in _OPTIONS:
+            return word
+    return "line"
+
+
+def plan_key(body: Mapping[str, Any]) -> KeyPlan:
+    """Return the plan of a schema-valid key mapping, `{blf: bob, label: Bob}` for one."""
+    word = key_word(body)
+    said = body.get(word)
+    if word == "type":
+        value = body.get("value")
+        return KeyPlan(word, str(said), value, body.get("label"), body.get("line"), body.get("pickup"))
+    number = key_words()[word].type
+    value = said if isinstance(said, str) else None
+    return KeyPlan(word, str(number), value, body.get("label"), body.get("line"), body.get("pickup"))
+
+
+def default_label(plan: KeyPlan) -> str:
+    """Return the label of a key that was given none: its value, else its word's own label, else its type."""
+    if plan.value:
+        return plan.value
+    word = key_words().get(plan.word) or key_word_of_type(int(plan.type))
+    return word.label if word and word.label else f"Key {plan.type}"
+
+
+@cache
+def parameters(dialect: str, number: int) -> tuple[str, str, str, str, str]:
+    """Return the parameters type, line, value, label and pickup code of one line key."""
+    words = WORDS[dialect].key
+    return tuple(words[word].format(n=number) for word in ("type", "line", "value", "label", "pickup"))  # type: ignore[return-value]
+
+
+def key_parameters(dialect: str, number: int, key: Key) -> Iterator[tuple[str, str]]:
+    """Yield (parameter, value) for one key."""
+    names = parameters(dialect, number)
+    yield names[0], key.type
+    if key.line is not None:
+        yield names[1], key.line
+    if key.value is not None:
+        yield names[2], key.value
+    if key.label is not None:
+        yield names[3], key.label
+    if key.pickup is not None:
+        yield names[4], key.pickup
+
+
+def unused_keys(dialect: str, keys: int) -> dict[str, str]:
+    """Return the parameters that switch off line keys 1 to `keys`."""
+    return {parameters(dialect, number)[0]: OFF_TYPE for number in range(1, keys + 1)}
