@@ -41,12 +41,24 @@ LABELS = (
 )
 
 
+class _Plain(yaml.SafeDumper):
+    """Writes what occurs twice twice: an inventory has no aliases."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+def dump(content: Any) -> str:
+    """YAML of plain values."""
+    return yaml.dump(content, Dumper=_Plain, allow_unicode=True, sort_keys=False, width=1000)
+
+
 def write_inventory(folder: Path, files: dict[str, Any]) -> Path:
     """Write texts, or mappings as YAML, below folder/inventory; return the folder."""
     for name, content in files.items():
         path = folder / "inventory" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        text = content if isinstance(content, str) else yaml.safe_dump(content, allow_unicode=True, sort_keys=False)
+        text = content if isinstance(content, str) else dump(content)
         path.write_text(text, encoding="utf-8")
     return folder
 

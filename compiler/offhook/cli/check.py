@@ -17,7 +17,7 @@ from offhook.cli.run import Globals
 @click.option(
     "--against",
     metavar="REV",
-    help="Compare with this revision: what left without being retired. Default: HEAD, for a work tree that differs from it.",
+    help="Compare with this revision: what left without being retired (default: HEAD, or the parent of --rev).",
 )
 @click.option("--format", "style", type=click.Choice(["text", "github", "json", "sarif", "junit"]), default="text")
 @click.pass_obj

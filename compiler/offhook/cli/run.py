@@ -95,10 +95,6 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         return INTERRUPTED
-    except BrokenPipeError:
-        # the reader went away (`offhook show ... | head`): nothing is wrong, and nothing can be said
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
     except MemoryError:
         _say("not enough memory", "compile with fewer phones an environment, or on a larger machine")
         return PROBLEMS

@@ -24,7 +24,6 @@ def show(settings: Globals, mac: str, rev: str | None, environment: str | None, 
     import difflib
 
     from offhook.flyingvoice.cfg import in_order
-    from offhook.settings import setting
 
     wanted = parse_mac(mac)
     if wanted is None:
@@ -37,14 +36,16 @@ def show(settings: Globals, mac: str, rev: str | None, environment: str | None, 
         raise OffhookError(f"the inventory has no phone {wanted}", hint=f"near: {', '.join(near)}" if near else "")
     if fleet.has_errors:
         return PROBLEMS
-    resolved = fleet.resolver().resolve(phone)
-    rows = [setting(resolved, name) for name in in_order(resolved.values)]
+    resolver = fleet.resolver()
+    settings_by_name = resolver.explain(phone)
+    rows = [settings_by_name[name] for name in in_order(settings_by_name)]
+    dialect = resolver.dialect(phone)
     if style == "json":
         answer = {
             "mac": phone.mac,
             "model": phone.model,
             "site": phone.site,
-            "dialect": resolved.base.dialect,
+            "dialect": dialect,
             "settings": {
                 row.parameter: {
                     "value": row.value,
@@ -58,7 +59,7 @@ def show(settings: Globals, mac: str, rev: str | None, environment: str | None, 
         click.echo(json.dumps(answer, indent=1, ensure_ascii=False))
         return DONE
     place = f" in {phone.site}" if phone.site else ""
-    title = f"{phone.mac}  {phone.model}{place}, {resolved.base.dialect} dialect"
+    title = f"{phone.mac}  {phone.model}{place}, {dialect} dialect"
     click.echo(click.style(title + (", retired" if phone.retired else ""), bold=True))
     name_width = max((len(row.parameter) for row in rows), default=0)
     value_width = min(max((len(row.value) for row in rows), default=0), 40)

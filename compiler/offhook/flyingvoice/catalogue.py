@@ -131,8 +131,10 @@ def spell(name: str, dialect: str) -> str | None:
 
 @cache
 def parameters() -> Mapping[str, Parameter]:
-    """Return every parameter by canonical template, in the schema's order."""
-    return {canonical: _parameter(canonical) for canonical in _bodies()}
+    """Return every parameter by canonical template, sorted by heading, then by name."""
+    order = group_order()
+    every = sorted(map(_parameter, _bodies()), key=lambda one: (order.index(one.group), one.name))
+    return {parameter.name: parameter for parameter in every}
 
 
 @cache
