@@ -315,7 +315,9 @@ def test_text_becomes_what_its_place_wants(types: Any, text: str, typed: Any) ->
 
 MODELS = "FIP10, FIP10P, FIP11C, FIP11CP, FIP12WP, FIP13G, FIP14G, FIP15G, FIP15GPLUS, FIP16, FIP16PLUS, FIP16Plus"
 KEY_HINT = "a key has one of {blf: NAME}, {speed-dial: NUMBER}, {line: 2}, {none: true}, ..."
-SECRET_HINT = "put it into the secrets (sops edit inventory/secrets/NAME.yaml) and write password: secret:NAME/KEY"
+SECRET_HINT = (
+    "put it into the secrets (with SOPS: sops edit inventory/secrets/NAME.yaml) and write password: secret:NAME/KEY"
+)
 URL_HINT = "leave the password out: username and password: secret:... say who logs in"
 NULL_HINT = "say a value or remove the line"
 
@@ -413,7 +415,7 @@ WRONG: list[tuple[str, str, list[str]]] = [
             '2:3 a.maintenance: missing key "to" [missing-key]',
             f"2:23 a.maintenance.days: days is empty [bad-value] -> {NULL_HINT}",
             '2:33 a.maintenance.from: "1:00" is no time of day such as 01:00 [bad-value]',
-            '3:15 a.utc_offset: "+01" is no offset from UTC such as +1, -3:30 or 0 [bad-value]',
+            '3:15 a.utc_offset: "+01" is no offset from UTC between -12 and +14, such as +1, -3:30 or 0 [bad-value]',
             f"4:13 a.language: language is empty [bad-value] -> {NULL_HINT}",
             '5:14 a.time_zone: "Berlin time" is no time zone such as Europe/Berlin [bad-value]',
         ],
@@ -539,7 +541,7 @@ def test_a_file_is_a_mapping(value: Any, words: str) -> None:
 def test_control_characters_do_not_reach_the_terminal() -> None:
     _, problems = validate("site", with_value({"a": {"utc_offset": "\x1b[31m", "\u202e": "1"}}))
     assert [problem.message for problem in problems] == [
-        '"\\u001b[31m" is no offset from UTC such as +1, -3:30 or 0',
+        '"\\u001b[31m" is no offset from UTC between -12 and +14, such as +1, -3:30 or 0',
         'unknown key "\\u202e"',
     ]
 

@@ -21,11 +21,14 @@ Value = None | str | list["Value"] | dict[str, "Value"]
 
 MAX_BYTES = 32 * 1024 * 1024
 MAX_DEPTH = 32
+MAX_BREAKS = 20
 _COLUMN_BITS = 20
 _COLUMN_MASK = (1 << _COLUMN_BITS) - 1
 _NULLS = frozenset({"", "~", "null"})
 # what a scalar may not hold: C0, DEL, C1, the separators of lines and paragraphs, the byte order mark, surrogates
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]")
+# line breaks to YAML 1.1 that no editor shows as such: YAML would fold them into blanks without a word
+_HIDDEN_BREAK = re.compile("[\x85\u2028\u2029]")
 # where a text has none of these, only quoted and block scalars can hold a control character or an edge blank
 _UNUSUAL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]")
 
@@ -140,6 +143,7 @@ class _Reader:
         """Return the document and its problems."""
         import yaml
 
+        self._check_breaks()
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         try:
             value = self._build(self._events(loader(self.text)), yaml)
@@ -164,6 +168,14 @@ class _Reader:
             self._say("not-a-mapping", line, column, f"expected a mapping from id to entity, found {kind}")
             return _broken(self.file), self.problems
         return Document(self.file, value, self.marks, self.starts), self.problems
+
+    def _check_breaks(self) -> None:
+        for number, found in enumerate(_HIDDEN_BREAK.finditer(self.text)):
+            if number == MAX_BREAKS:
+                return
+            before = self.text[: found.start()]
+            line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+            self._say("control-character", line, column, "a hidden line break: U+" + f"{ord(found.group()):04X}")
 
     @staticmethod
     def _events(loader: Any) -> Iterator[Any]:

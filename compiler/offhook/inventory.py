@@ -89,7 +89,9 @@ def load(source: Source, *, processes: int = 1) -> tuple[Inventory, list[Problem
 def _load_file(file: InventoryFile) -> Loaded:
     document, problems = parse(file.path, file.content)
     entities, more = validate(file.kind, document)
-    return Loaded(file.kind, document, entities, problems + more)
+    # where the reader refused something, what the schema says about the hole it left is no news
+    refused = {problem.mark for problem in problems}
+    return Loaded(file.kind, document, entities, problems + [one for one in more if one.mark not in refused])
 
 
 def _link(loaded: list[Loaded], secret_files: list[InventoryFile]) -> tuple[Inventory, list[Problem]]:
@@ -110,9 +112,8 @@ def _link(loaded: list[Loaded], secret_files: list[InventoryFile]) -> tuple[Inve
     if not any(one.entities for one in by_kind.get("fleet", [])):
         broken.add("fleet")
     phones = collect("phone", _phone)
-    names, secret_problems = (
-        read_names(secret_files) if fleet.secrets.get("provider", "sops") == "sops" else (no_names(), [])
-    )
+    is_sops = fleet.secrets.get("provider", "sops") == "sops" and "fleet" not in broken
+    names, secret_problems = read_names(secret_files) if is_sops else (no_names(), [])
     problems.extend(secret_problems)
     return Inventory(
         fleet=fleet,

@@ -30,7 +30,7 @@ Place = tuple[str | int, ...]
 _CATALOGUE = "flyingvoice/settings.schema.json"
 _TEXTS: Schema = {"type": "object", "additionalProperties": {"type": "string"}}
 _WHOLE_NUMBER = re.compile(r"0|-?[1-9][0-9]{0,17}")
-# an entity nests 7 deep at most; what lies deeper is wrong whatever it is, and is not looked at
+# an entity nests 5 deep at most; what lies deeper is wrong whatever it is, and is not looked at
 _DEPTH = 12
 _LONGEST_SHOWN = 60
 
@@ -390,7 +390,7 @@ def _pattern_fault(schema: Schema, value: str, word: str) -> tuple[str, str, str
     if schema.get("writeOnly"):
         if value.startswith("secret:"):
             return "bad-value", f"{word} is {words}", ""
-        put = "put it into the secrets (sops edit inventory/secrets/NAME.yaml)"
+        put = "put it into the secrets (with SOPS: sops edit inventory/secrets/NAME.yaml)"
         hint = f"{put} and write {word}: secret:NAME/KEY"
         return "clear-secret", f"{word} is in the clear", hint
     definitions = _read("fleet.schema.json")["$defs"]

@@ -16,7 +16,7 @@ from offhook.model import KeyPlan
 
 OFF_TYPE = "0"
 LINE_TYPE = "15"
-_OPTIONS = frozenset({"label", "line", "pickup", "value"})
+_OPTIONS = frozenset({"label", "line", "value"})
 
 
 class Key(NamedTuple):
@@ -30,23 +30,26 @@ class Key(NamedTuple):
 
 
 def key_word(body: Mapping[str, Any]) -> str:
-    """Return the word that says what a key does: the one that is no option; `line` where it stands alone."""
-    for word in body:
-        if word not in _OPTIONS:
-            return word
-    return "line"
+    """Return the word that says what a key does: the one that is no option.
+
+    `pickup` is an option beside another word, and `line` beside any; each is a word where it stands alone.
+    """
+    words = [word for word in body if word not in _OPTIONS]
+    if len(words) > 1:
+        words = [word for word in words if word != "pickup"]
+    return words[0] if words else "line"
 
 
 def plan_key(body: Mapping[str, Any]) -> KeyPlan:
     """Return the plan of a schema-valid key mapping, `{blf: bob, label: Bob}` for one."""
+    get = body.get
     word = key_word(body)
-    said = body.get(word)
+    pickup = get("pickup") if word != "pickup" else None
     if word == "type":
-        value = body.get("value")
-        return KeyPlan(word, str(said), value, body.get("label"), body.get("line"), body.get("pickup"))
-    number = key_words()[word].type
+        return KeyPlan(word, str(body["type"]), get("value"), get("label"), get("line"), pickup)
+    said = body[word]
     value = said if isinstance(said, str) else None
-    return KeyPlan(word, str(number), value, body.get("label"), body.get("line"), body.get("pickup"))
+    return KeyPlan(word, str(key_words()[word].type), value, get("label"), get("line"), pickup)
 
 
 def default_label(plan: KeyPlan) -> str:
