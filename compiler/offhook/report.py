@@ -44,7 +44,7 @@ def github(problems: Sequence[Problem]) -> str:
 
 
 def as_json(problems: Sequence[Problem]) -> str:
-    """Return `{"problems": [...]}`; the shape is in schema/check-output.schema.json."""
+    """Return `{"problems": [...]}`; the shape is in schema/output/check.schema.json."""
     rows = [
         {
             "id": problem.id,

@@ -63,8 +63,9 @@ def show(settings: Globals, mac: str, rev: str | None, environment: str | None, 
     click.echo(click.style(title + (", retired" if phone.retired else ""), bold=True))
     name_width = max((len(row.parameter) for row in rows), default=0)
     value_width = min(max((len(row.value) for row in rows), default=0), 40)
+    layer_width = max((len(row.layer) for row in rows), default=0)
     for row in rows:
         value = row.value.ljust(value_width)
-        origin = f"{row.layer}  {row.mark.file}:{row.mark.line}"
+        origin = f"{row.layer.ljust(layer_width)}  {row.mark.file}:{row.mark.line}"
         click.echo(f"{row.parameter.ljust(name_width)}  {value}  {click.style(origin, dim=True)}")
     return DONE

@@ -1,0 +1,43 @@
+"""The JSON that verbs answer with is what schema/output/ says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+import inventories
+from offhook.cli.run import run
+
+MAC = "0021f2000001"
+CALLS = {
+    "check": ["check", "--format", "json"],
+    "compile": ["compile", "--out", "OUT", "--format", "json"],
+    "show": ["show", MAC, "--format", "json"],
+    "boot": ["boot", MAC, "--from", (inventories.ROOT / "site").as_uri() + "/", "--format", "json"],
+}
+
+
+def test_every_schema_has_a_verb() -> None:
+    assert {path.name.split(".")[0] for path in (inventories.ROOT / "schema/output").glob("*.json")} == set(CALLS)
+
+
+@pytest.mark.parametrize("verb", sorted(CALLS))
+@pytest.mark.parametrize("is_broken", [False, True])
+def test_the_answer_fits_its_schema(
+    verb: str, is_broken: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if is_broken and verb != "check":
+        return
+    root = inventories.ROOT
+    if is_broken:
+        root = inventories.write_inventory(tmp_path, inventories.minimal() | {"sites/all.yaml": "x: {y: 1}\n"})
+    call = [one.replace("OUT", str(tmp_path / "out")) for one in CALLS[verb]]
+    assert run(["-C", str(root), *call]) == int(is_broken)
+    answer = json.loads(capsys.readouterr().out)
+    schema = json.loads((inventories.ROOT / f"schema/output/{verb}.schema.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(answer, schema, cls=jsonschema.Draft202012Validator)
+    assert set(answer) == set(schema["properties"]) or verb == "boot"
