@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from offhook.parallel import available_processes, map_in_processes
+from offhook.parallel import available_processes, made_ahead, map_in_processes
 
 
 def same(value: int) -> int:
@@ -17,17 +17,17 @@ def same(value: int) -> int:
 @pytest.mark.parametrize("processes", [1, 2, 3, 8])
 @pytest.mark.parametrize("count", [0, 1, 2, 7, 100])
 def test_the_order_is_that_of_the_items(processes: int, count: int) -> None:
-    made = map_in_processes(lambda item: item * item, range(count), processes=processes, pack=same, unpack=same)
+    made = map_in_processes(lambda item: item * item, range(count), processes=processes, keep=same)
     assert made == [item * item for item in range(count)]
 
 
 def test_more_items_than_a_pipe_holds() -> None:
-    made = map_in_processes(same, range(70_000), processes=2, pack=same, unpack=same)
+    made = map_in_processes(same, range(70_000), processes=2, keep=same)
     assert made == list(range(70_000))
 
 
 def test_results_come_back_packed_and_unpacked() -> None:
-    made = map_in_processes(str, range(50), processes=2, pack=lambda text: (text,), unpack=lambda data: data[0])
+    made = map_in_processes(lambda item: (item, "x"), range(50), processes=2, keep=lambda data: str(data[0]))
     assert made == [str(number) for number in range(50)]
 
 
@@ -39,7 +39,7 @@ def test_what_a_dying_child_leaves_is_done_again() -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return item
 
-    assert map_in_processes(work, range(20), processes=3, pack=same, unpack=same) == list(range(20))
+    assert map_in_processes(work, range(20), processes=3, keep=same) == list(range(20))
 
 
 def test_an_exception_in_a_child_is_raised_here() -> None:
@@ -49,8 +49,34 @@ def test_an_exception_in_a_child_is_raised_here() -> None:
         return item
 
     with pytest.raises(ValueError, match="thirteen"):
-        map_in_processes(work, range(20), processes=2, pack=same, unpack=same)
+        map_in_processes(work, range(20), processes=2, keep=same)
 
 
 def test_there_is_at_least_one_process() -> None:
     assert available_processes() >= 1
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("count", [0, 1, 2, 300])
+def test_what_is_made_ahead_comes_in_order(processes: int, count: int) -> None:
+    made = list(made_ahead(lambda item: "x" * 1000 + str(item), range(count), processes=processes))
+    assert made == ["x" * 1000 + str(item) for item in range(count)]
+
+
+def test_what_a_dying_maker_leaves_is_made_here() -> None:
+    parent = os.getpid()
+
+    def make(item: int) -> str:
+        if item == 7 and os.getpid() != parent:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return str(item)
+
+    assert list(made_ahead(make, range(20), processes=2)) == [str(item) for item in range(20)]
+
+
+def test_a_caller_that_stops_early_leaves_no_process() -> None:
+    making = made_ahead(lambda item: "x" * 100_000, range(1000), processes=2)
+    assert next(making)
+    making.close()  # type: ignore[attr-defined]
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)

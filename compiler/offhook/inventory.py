@@ -7,12 +7,11 @@ that one mistake is reported once and does not hide or cause others.
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from offhook.document import Document, parse
+from offhook.document import parse
 from offhook.flyingvoice.catalogue import find_model
 from offhook.flyingvoice.keys import plan_key
 from offhook.mac import parse_mac
@@ -43,11 +42,12 @@ _NONE: Mapping[str, Any] = {}
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """One file, parsed and validated: its document, its typed valid entities by id as spelled, its problems."""
+    """One file, read: its entities, the ids of those that were wrong, whether all of it could be read, its problems."""
 
     kind: str
-    document: Document
-    entities: dict[str, Any]
+    entities: list[Entity]
+    wrong: list[str]
+    broken: bool
     problems: list[Problem]
 
 
@@ -78,7 +78,8 @@ def load(source: Source, *, processes: int = 1) -> tuple[Inventory, list[Problem
     """Return the inventory of a source, and the problems of reading, validating and linking it."""
     problems = list(source.problems)
     files = [file for file in source.files if file.kind != "secret"]
-    loaded = map_in_processes(_load_file, files, processes=processes, pack=_pack, unpack=_unpack)
+    numbered = list(enumerate(files))
+    loaded = map_in_processes(_read, numbered, processes=processes, keep=lambda data: _build(files, data))
     for one in loaded:
         problems.extend(one.problems)
     inventory, more = _link(loaded, [file for file in source.files if file.kind == "secret"])
@@ -86,65 +87,69 @@ def load(source: Source, *, processes: int = 1) -> tuple[Inventory, list[Problem
     return inventory, problems
 
 
-def _load_file(file: InventoryFile) -> Loaded:
+def _read(numbered: tuple[int, InventoryFile]) -> Any:
+    """Parse and validate one file: plain data, for whichever process wants it."""
+    number, file = numbered
     document, problems = parse(file.path, file.content)
     entities, more = validate(file.kind, document)
     # where the reader refused something, what the schema says about the hole it left is no news
     refused = {problem.mark for problem in problems}
-    return Loaded(file.kind, document, entities, problems + [one for one in more if one.mark not in refused])
+    problems += [one for one in more if one.mark not in refused]
+    wrong = [] if file.kind == "fleet" else [key for key in document.value if key not in entities]
+    return number, entities, wrong, document.broken, pack_problems(problems)
+
+
+def _build(files: list[InventoryFile], data: Any) -> Loaded:
+    """The entities of one file, from what `_read` returned."""
+    number, bodies, wrong, broken, problems = data
+    file = files[number]
+    build = _BUILDERS[file.kind]
+    entities = [build(file, key, body) for key, body in bodies.items()]
+    return Loaded(file.kind, entities, wrong, broken, unpack_problems(problems))
 
 
 def _link(loaded: list[Loaded], secret_files: list[InventoryFile]) -> tuple[Inventory, list[Problem]]:
     problems: list[Problem] = []
     suspect: dict[str, set[str]] = {}
-    broken = {one.kind for one in loaded if one.document.broken}
-    by_kind: dict[str, list[Loaded]] = {}
+    broken = {one.kind for one in loaded if one.broken}
     for one in loaded:
-        by_kind.setdefault(one.kind, []).append(one)
-        if one.kind != "fleet" and len(one.entities) != len(one.document.value):
-            wrong = one.document.value.keys() - one.entities.keys()
-            suspect.setdefault(one.kind, set()).update(parse_mac(key) or key for key in wrong)
-
-    def collect(kind: str, build: Callable[[Document, str, Mapping[str, Any]], E]) -> dict[str, E]:
-        return _collect(kind, by_kind.get(kind, []), build, problems)
-
-    fleet = _fleet(by_kind.get("fleet", []), problems)
-    if not any(one.entities for one in by_kind.get("fleet", [])):
+        if one.wrong:
+            suspect.setdefault(one.kind, set()).update(parse_mac(key) or key for key in one.wrong)
+    fleet = next((one for file in loaded for one in file.entities if isinstance(one, Fleet)), None)
+    if fleet is None:
         broken.add("fleet")
-    phones = collect("phone", _phone)
+        path = f"{INVENTORY}/{FLEET_FILE}"
+        if not any(one.kind == "fleet" for one in loaded):
+            problems.append(Problem("no-fleet", Mark(path, 1, 1), f"there is no {path}"))
+        fleet = _fleet(InventoryFile(path, "fleet", b""), "fleet", _NONE)
+    phones = _collect("phone", Phone, loaded, problems)
     is_sops = fleet.secrets.get("provider", "sops") == "sops" and "fleet" not in broken
     names, secret_problems = read_names(secret_files) if is_sops else (no_names(), [])
     problems.extend(secret_problems)
     return Inventory(
         fleet=fleet,
-        sites=collect("site", _site),
-        profiles=collect("profile", _profile),
-        accounts=collect("account", _account),
+        sites=_collect("site", Site, loaded, problems),
+        profiles=_collect("profile", Profile, loaded, problems),
+        accounts=_collect("account", Account, loaded, problems),
         phones=dict(sorted(phones.items())),
-        phonebooks=collect("phonebook", _phonebook),
+        phonebooks=_collect("phonebook", Phonebook, loaded, problems),
         secret_names=names,
         suspect={kind: frozenset(ids) for kind, ids in suspect.items()},
         broken=frozenset(broken),
     ), problems
 
 
-def _collect(
-    kind: str,
-    loaded: Iterable[Loaded],
-    build: Callable[[Document, str, Mapping[str, Any]], E],
-    problems: list[Problem],
-) -> dict[str, E]:
+def _collect(kind: str, entity_type: type[E], loaded: Iterable[Loaded], problems: list[Problem]) -> dict[str, E]:
     """Every entity of a kind by its id; the first in the order of files wins, a second one is a problem."""
     entities: dict[str, E] = {}
-    is_phone = kind == "phone"
     for one in loaded:
-        for key, body in one.entities.items():
-            entity = build(one.document, key, body)
-            identifier = entity.mac if is_phone else key  # type: ignore[attr-defined]
-            if identifier in entities:
-                problems.append(_twice(kind, identifier, first=entities[identifier], second=entity))
-            else:
-                entities[identifier] = entity
+        if one.kind == kind:
+            for entity in one.entities:
+                assert isinstance(entity, entity_type)
+                identifier = entity.mac if isinstance(entity, Phone) else entity.key or ""
+                first = entities.setdefault(identifier, entity)
+                if first is not entity:
+                    problems.append(_twice(kind, identifier, first=first, second=entity))
     return entities
 
 
@@ -158,19 +163,11 @@ def _twice(kind: str, identifier: str, *, first: Entity, second: Entity) -> Prob
     )
 
 
-def _fleet(loaded: list[Loaded], problems: list[Problem]) -> Fleet:
-    if not loaded:
-        problems.append(
-            Problem("no-fleet", Mark(f"{INVENTORY}/{FLEET_FILE}", 1, 1), f"there is no {INVENTORY}/{FLEET_FILE}")
-        )
-        document, _ = parse(f"{INVENTORY}/{FLEET_FILE}", b"")
-        body = _NONE
-    else:
-        document, body = loaded[0].document, loaded[0].entities.get("fleet", _NONE)
+def _fleet(file: InventoryFile, _: str, body: Mapping[str, Any]) -> Fleet:
     get = body.get
-    models = (_model_layer(document, name, layer or {}) for name, layer in get("models", _NONE).items())
+    models = (_model_layer(file, name, layer or {}) for name, layer in get("models", _NONE).items())
     return Fleet(
-        document,
+        file,
         None,
         dialect=get("dialect", "guide"),
         sip=_sip(get("sip")),
@@ -182,17 +179,17 @@ def _fleet(loaded: list[Loaded], problems: list[Problem]) -> Fleet:
         retired=get("retired", _NONE),
         vars=get("vars", _NONE),
         models={layer.name: layer for layer in models},
-        environments={name: _environment(document, name, one) for name, one in get("environments", _NONE).items()},
+        environments={name: _environment(file, name, one) for name, one in get("environments", _NONE).items()},
         default_environment=get("default_environment"),
         secrets=get("secrets", _NONE),
         checks=get("checks", _NONE),
     )
 
 
-def _model_layer(document: Document, name: str, body: Mapping[str, Any]) -> ModelLayer:
+def _model_layer(file: InventoryFile, name: str, body: Mapping[str, Any]) -> ModelLayer:
     model = find_model(name)
     return ModelLayer(
-        document,
+        file,
         None,
         name=model.name if model else name,
         dialect=body.get("dialect"),
@@ -202,10 +199,10 @@ def _model_layer(document: Document, name: str, body: Mapping[str, Any]) -> Mode
     )
 
 
-def _environment(document: Document, name: str, body: Mapping[str, Any]) -> Environment:
+def _environment(file: InventoryFile, name: str, body: Mapping[str, Any]) -> Environment:
     get = body.get
     return Environment(
-        document,
+        file,
         None,
         name=name,
         url=get("url"),
@@ -219,10 +216,10 @@ def _environment(document: Document, name: str, body: Mapping[str, Any]) -> Envi
     )
 
 
-def _site(document: Document, key: str, body: Mapping[str, Any]) -> Site:
+def _site(file: InventoryFile, key: str, body: Mapping[str, Any]) -> Site:
     get = body.get
     return Site(
-        document,
+        file,
         key,
         id=key,
         description=get("description"),
@@ -238,10 +235,10 @@ def _site(document: Document, key: str, body: Mapping[str, Any]) -> Site:
     )
 
 
-def _profile(document: Document, key: str, body: Mapping[str, Any]) -> Profile:
+def _profile(file: InventoryFile, key: str, body: Mapping[str, Any]) -> Profile:
     get = body.get
     return Profile(
-        document,
+        file,
         key,
         id=key,
         language=get("language"),
@@ -253,10 +250,10 @@ def _profile(document: Document, key: str, body: Mapping[str, Any]) -> Profile:
     )
 
 
-def _account(document: Document, key: str, body: Mapping[str, Any]) -> Account:
+def _account(file: InventoryFile, key: str, body: Mapping[str, Any]) -> Account:
     get = body.get
     return Account(
-        document,
+        file,
         key,
         key,
         get("site"),
@@ -270,11 +267,11 @@ def _account(document: Document, key: str, body: Mapping[str, Any]) -> Account:
     )
 
 
-def _phone(document: Document, key: str, body: Mapping[str, Any]) -> Phone:
+def _phone(file: InventoryFile, key: str, body: Mapping[str, Any]) -> Phone:
     get = body.get
     model = find_model(body["model"])
     return Phone(
-        document,
+        file,
         key,
         parse_mac(key) or key,
         model.name if model else body["model"],
@@ -293,10 +290,10 @@ def _phone(document: Document, key: str, body: Mapping[str, Any]) -> Phone:
     )
 
 
-def _phonebook(document: Document, key: str, body: Mapping[str, Any]) -> Phonebook:
+def _phonebook(file: InventoryFile, key: str, body: Mapping[str, Any]) -> Phonebook:
     accounts = body.get("from_accounts", False)
     return Phonebook(
-        document,
+        file,
         key,
         id=key,
         title=body.get("title"),
@@ -321,18 +318,11 @@ def _optional_tuple(value: list[str] | None) -> tuple[str, ...] | None:
     return None if value is None else tuple(value)
 
 
-def _pack(one: Loaded) -> Any:
-    """A Loaded as plain data that marshal carries between processes. Entities are parts of the document's value."""
-    document = one.document
-    packed = (document.file, document.value, document.marks.tobytes(), document.starts.tobytes(), document.broken)
-    valid = None if len(one.entities) == len(document.value) else list(one.entities)
-    fleet = one.entities if one.kind == "fleet" else None
-    return one.kind, packed, valid, fleet, pack_problems(one.problems)
-
-
-def _unpack(data: Any) -> Loaded:
-    kind, packed, valid, fleet, problems = data
-    file, value, marks, starts, broken = packed
-    document = Document(file, value, array("Q", marks), array("Q", starts), broken)
-    entities = fleet if fleet is not None else value if valid is None else {key: value[key] for key in valid}
-    return Loaded(kind, document, entities, unpack_problems(problems))
+_BUILDERS: Mapping[str, Callable[[InventoryFile, str, Mapping[str, Any]], Entity]] = {
+    "fleet": _fleet,
+    "site": _site,
+    "profile": _profile,
+    "account": _account,
+    "phone": _phone,
+    "phonebook": _phonebook,
+}

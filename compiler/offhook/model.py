@@ -1,18 +1,20 @@
 """The inventory's nouns as frozen data: fleet, environment, site, profile, account, phone, phonebook.
 
 Values are as the user wrote them (canonical types, schema-valid), not yet inherited or defaulted. Each
-entity knows the document and the key it stands under, so that `mark` finds file, line and column of any
-value in it. Settings keep the spelling the user chose; `offhook.flyingvoice.catalogue` knows both.
+entity knows the file and the key it stands under, so that `mark` finds line and column of any value in it.
+Settings keep the spelling the user chose; `offhook.flyingvoice.catalogue` knows both.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-from offhook.document import Document, mark_of
+from offhook.document import Document, mark_of, parse
 from offhook.problem import Mark
+from offhook.source import InventoryFile
 
 Text = Mapping[str, str]
 
@@ -30,9 +32,9 @@ class KeyPlan(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """What every entity has: the document it stands in, and its key there (None for the fleet: the whole file)."""
+    """What every entity has: the file it stands in, and its key there (None for the fleet: the whole file)."""
 
-    document: Document
+    file: InventoryFile
     key: str | None
 
 
@@ -182,4 +184,10 @@ def mark(entity: Entity, *path: str | int, key: bool = False) -> Mark:
     Where the path does not exist, the nearest value around it. `mark(entity, key=True)` is the entity's own id.
     """
     full = path if entity.key is None else (entity.key, *path)
-    return mark_of(entity.document, full, key=key)
+    return mark_of(_document(entity.file), full, key=key)
+
+
+@lru_cache(maxsize=64)
+def _document(file: InventoryFile) -> Document:
+    """A file's marks, read once more: few files are asked, and keeping every mark would double the memory."""
+    return parse(file.path, file.content)[0]

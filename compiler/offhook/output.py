@@ -14,13 +14,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from offhook.parallel import map_in_processes
+from offhook.parallel import made_ahead, map_in_processes
 from offhook.problem import OffhookError
 from offhook.tree import File
 
 INDEX = ".offhook-index"
 _HEADER = "# the files that offhook wrote here; it replaces and deletes no others\n"
-_SHARE = 256
 
 Share = Callable[[], Iterable[File]]
 """Makes some of a tree's files. Called in whichever process writes them."""
@@ -46,24 +45,26 @@ def write_tree(folder: Path, shares: Sequence[Share], *, processes: int = 1) -> 
     index = _read_index(folder)
     if not index and not (folder.exists() and any(folder.iterdir())):
         return _write_new(folder, shares, processes)
-    return _write_over(folder, shares, index)
+    return _write_over(folder, shares, index, processes)
 
 
-def compare_tree(folder: Path, shares: Sequence[Share]) -> Written:
+def compare_tree(folder: Path, shares: Sequence[Share], *, processes: int = 1) -> Written:
     """Return what `write_tree` would do, and write nothing."""
     index = _read_index(folder)
-    added, changed, same, paths = [], [], 0, set()
-    for file in _files(shares):
-        paths.add(file.path)
-        found = _content(folder / file.path)
-        if found is None:
-            added.append(file.path)
-        elif found != file.text.encode():
-            changed.append(file.path)
-        else:
-            same += 1
-    gone = sorted(path for path in index - paths if (folder / path).is_file())
-    return Written(tuple(added), tuple(changed), tuple(gone), same)
+
+    def compare(share: Share) -> tuple[list[str], list[str], list[str]]:
+        added: list[str] = []
+        changed: list[str] = []
+        same: list[str] = []
+        for file in share():
+            found = _content(folder / file.path)
+            (added if found is None else same if found == file.text.encode() else changed).append(file.path)
+        return added, changed, same
+
+    made: list[list[list[str]]] = map_in_processes(compare, shares, processes=processes, keep=list)
+    added, changed, same = ([path for one in made for path in one[column]] for column in range(3))
+    gone = sorted(path for path in index.difference(added, changed, same) if (folder / path).is_file())
+    return Written(tuple(added), tuple(changed), tuple(gone), len(same))
 
 
 def _files(shares: Sequence[Share]) -> Iterator[File]:
@@ -76,10 +77,9 @@ def _write_new(folder: Path, shares: Sequence[Share], processes: int) -> Written
     folder.parent.mkdir(parents=True, exist_ok=True)
     stage = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
-        written: list[list[str]] = map_in_processes(
-            lambda share: _put_new(stage, share()), shares, processes=processes, pack=_same, unpack=_same
-        )
-        paths = [path for share in written for path in share]
+        made = made_ahead(lambda share: [tuple(file) for file in share()], shares, processes=processes)
+        # one writer: two in one directory wait for each other longer than they write
+        paths = [path for share in made for path in _put_new(stage, share)]
         (stage / INDEX).write_text(_index_text(paths), encoding="utf-8")
         stage.chmod(0o755)
         os.rename(stage, folder)
@@ -90,11 +90,7 @@ def _write_new(folder: Path, shares: Sequence[Share], processes: int) -> Written
     return Written(tuple(sorted(paths)), (), (), 0)
 
 
-def _same(paths: list[str]) -> list[str]:
-    return paths
-
-
-def _put_new(stage: Path, files: Iterable[File]) -> list[str]:
+def _put_new(stage: Path, files: Iterable[tuple[str, str, str]]) -> list[str]:
     """Write files that do not exist yet. os.open is half the price of open(), and there are many."""
     top = f"{stage}/"
     known = {""}
@@ -116,9 +112,9 @@ def _put_new(stage: Path, files: Iterable[File]) -> list[str]:
     return paths
 
 
-def _write_over(folder: Path, shares: Sequence[Share], index: set[str]) -> Written:
+def _write_over(folder: Path, shares: Sequence[Share], index: set[str], processes: int) -> Written:
     """Replace what changed, file by file, in a folder that may hold other people's files too."""
-    plan = compare_tree(folder, shares)
+    plan = compare_tree(folder, shares, processes=processes)
     for path in (*plan.added, *plan.changed):
         _refuse_links(folder, path)
     strangers = [path for path in plan.changed if path not in index]

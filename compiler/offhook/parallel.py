@@ -1,9 +1,8 @@
-"""Work on a list with several processes, for the two steps that dominate: reading files and making trees.
+"""Work with several processes, for the two steps that dominate: reading files and making trees.
 
-`map_in_processes` forks: the children see all of the parent's memory, so nothing is shipped to them, and
-what they make comes back as marshal data (the fastest packing in the standard library, and only between
-processes of one run). Everybody takes the next item when done with one. With one process, or where fork is
-missing, it is an ordinary map.
+Both functions fork: a child sees all of the parent's memory, so nothing is shipped to it, and what it makes
+comes back as marshal data (the fastest packing in the standard library, and only between processes of one
+run). With one process, or where fork is missing, they are an ordinary map and an ordinary loop.
 """
 
 from __future__ import annotations
@@ -12,13 +11,14 @@ import marshal
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from contextlib import closing, suppress
+from typing import Any, BinaryIO, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-_TOKEN = 4
-_PIPE = 60_000 // _TOKEN
+_NUMBER = 4
+_PIPE = 60_000 // _NUMBER
 
 
 def available_processes() -> int:
@@ -31,52 +31,84 @@ def available_processes() -> int:
 
 
 def map_in_processes(
-    function: Callable[[T], R],
-    items: Sequence[T],
-    *,
-    processes: int,
-    pack: Callable[[R], Any],
-    unpack: Callable[[Any], R],
+    function: Callable[[T], Any], items: Sequence[T], *, processes: int, keep: Callable[[Any], R]
 ) -> list[R]:
-    """Return [function(item) for item in items], made by `processes` processes, in the order of the items.
+    """Return [keep(function(item)) for item in items], in the order of the items.
 
-    `pack` turns a result into data that marshal knows, `unpack` turns it back. What a child could not finish
-    (it was killed, or raised) is done again in this process, where it may raise: the outcome never depends on
-    `processes`.
+    `function` runs in one of `processes` processes, whichever takes the item next, and returns plain data
+    that marshal knows; `keep` runs in this one. What a child could not finish (it was killed, or raised) is
+    done again here, where it may raise: the outcome never depends on `processes`.
     """
     processes = min(processes, len(items))
     if processes < 2 or not hasattr(os, "fork"):
-        return [function(item) for item in items]
+        return [keep(function(item)) for item in items]
     # a pipe filled with numbers is the queue: reading one takes it, and an empty pipe ends the work
     size = max(1, -(-len(items) // _PIPE))
     queue, filling = os.pipe()
     for first in range(0, len(items), size):
-        os.write(filling, first.to_bytes(_TOKEN, "little"))
+        os.write(filling, first.to_bytes(_NUMBER, "little"))
     os.close(filling)
 
     def taken() -> Iterator[tuple[int, T]]:
-        while token := os.read(queue, _TOKEN):
+        while token := os.read(queue, _NUMBER):
             first = int.from_bytes(token, "little")
             yield from enumerate(items[first : first + size], first)
 
-    children = [
-        _start(lambda: [(number, pack(function(item))) for number, item in taken()]) for _ in range(1, processes)
-    ]
+    def work(pipe: BinaryIO) -> None:
+        # packed one by one: the objects of one item are gone before the next begins
+        made = [(number, marshal.dumps(function(item))) for number, item in taken()]
+        pipe.write(marshal.dumps(made))
+
+    children = [_start(work) for _ in range(1, processes)]
     results: dict[int, R] = {}
     try:
         for number, item in taken():
-            results[number] = function(item)
+            results[number] = keep(function(item))
     finally:
         os.close(queue)
-        made = [_finish(child) for child in children]
-    for data in made:
-        if data is not None:
-            results.update((number, unpack(one)) for number, one in marshal.loads(data))
-    return [results[number] if number in results else function(item) for number, item in enumerate(items)]
+        answers = [_finish(child) for child in children]
+    for answer in answers:
+        for number, data in marshal.loads(answer) if answer is not None else ():
+            results[number] = keep(marshal.loads(data))
+    return [results[number] if number in results else keep(function(item)) for number, item in enumerate(items)]
 
 
-def _start(work: Callable[[], Any]) -> tuple[int, int]:
-    """Fork a child that does `work` and writes its marshalled result; return its process id and the pipe's end."""
+def made_ahead(make: Callable[[T], Any], items: Sequence[T], *, processes: int) -> Iterator[Any]:
+    """Yield make(item) for each item, in order; another process makes them while this one uses them.
+
+    `make` returns plain data that marshal knows. Where the other process ends early, this one makes the rest.
+    """
+    done = 0
+    if processes > 1 and len(items) > 1 and hasattr(os, "fork"):
+
+        def work(pipe: BinaryIO) -> None:
+            for item in items:
+                data = marshal.dumps(make(item))
+                pipe.write(len(data).to_bytes(_NUMBER, "little") + data)
+                pipe.flush()
+
+        child, reading = _start(work)
+        try:
+            with os.fdopen(reading, "rb") as pipe:
+                while data := _frame(pipe):
+                    done += 1
+                    yield marshal.loads(data)
+        finally:
+            # where the caller stopped early, the child finds its pipe closed and ends
+            os.waitpid(child, 0)
+    for item in items[done:]:
+        yield make(item)
+
+
+def _frame(pipe: BinaryIO) -> bytes | None:
+    """The next whole frame of a pipe, None at its end or where it breaks off."""
+    size = int.from_bytes(pipe.read(_NUMBER), "little")
+    data = pipe.read(size)
+    return data if size and len(data) == size else None
+
+
+def _start(work: Callable[[BinaryIO], None]) -> tuple[int, int]:
+    """Fork a child that does `work` with the writing end of a pipe; return its process id and the reading end."""
     reading, writing = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -87,9 +119,8 @@ def _start(work: Callable[[], Any]) -> tuple[int, int]:
     status = 1
     try:
         os.close(reading)
-        data = marshal.dumps(work())
-        with os.fdopen(writing, "wb") as pipe:
-            pipe.write(data)
+        with suppress(BrokenPipeError), closing(os.fdopen(writing, "wb")) as pipe:
+            work(pipe)
         status = 0
     finally:
         # no exit handlers, no buffers: they are the parent's

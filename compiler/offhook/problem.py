@@ -7,6 +7,7 @@ raised as an `OffhookError`: one line, and a next step. Anything else that is ra
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,7 +53,7 @@ class Problem:
         return f"{self.mark}: {severity}{self.message} [{self.id}]"
 
 
-def pack_problems(problems: list[Problem]) -> list[tuple[Any, ...]]:
+def pack_problems(problems: Iterable[Problem]) -> list[tuple[Any, ...]]:
     """Return problems as plain data, for another process of the same run."""
     return [
         (one.id, one.mark.file, one.mark.line, one.mark.column, one.message, one.path, one.hint, one.severity)

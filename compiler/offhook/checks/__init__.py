@@ -45,7 +45,5 @@ def check(
     """Return what is wrong with an inventory, unsorted; `before` is the inventory at the base revision."""
     subject = Subject(inventory, environment, Resolver(inventory, environment), before)
     subject.fill()
-    found = map_in_processes(
-        lambda one: list(one(subject)), TABLE, processes=processes, pack=pack_problems, unpack=unpack_problems
-    )
+    found = map_in_processes(lambda one: pack_problems(one(subject)), TABLE, processes=processes, keep=unpack_problems)
     return [problem for problems in found for problem in problems]

@@ -61,7 +61,7 @@ def _overuse(subject: Subject) -> Iterator[Problem]:
                 f'account "{identifier}" is on {len(different)} phones, max_phones is {account.max_phones}: '
                 f"also on {others}",
                 path=dotted(phone.key, "accounts", slot),
-                hint=f"a shared line: max_phones: {len(different)} in {account.document.file}",
+                hint=f"a shared line: max_phones: {len(different)} in {account.file.path}",
             )
 
 

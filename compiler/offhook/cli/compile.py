@@ -46,7 +46,8 @@ def compile(
     _refuse_inventory(root, folder)
     middle = time.perf_counter()
     shares = tree_of(fleet)
-    written = compare_tree(folder, shares) if only_check else write_tree(folder, shares, processes=processes(root))
+    put = compare_tree if only_check else write_tree
+    written = put(folder, shares, processes=processes(root))
     if timings:
         seconds = {"read_and_check": middle - start, "resolve_and_write": time.perf_counter() - middle}
         click.echo(json.dumps({name: round(value, 3) for name, value in seconds.items()}), err=True)

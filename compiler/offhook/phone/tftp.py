@@ -8,10 +8,14 @@ with the options tsize=0, blksize=512 and timeout, in this order. The timeout's 
 from __future__ import annotations
 
 import io
+from typing import TYPE_CHECKING
 
 from offhook.phone.request import ERROR, FORBIDDEN, NOT_FOUND, OK, TIMEOUT, TOO_BIG, Answer, FetchOptions
 from offhook.phone.target import Target
 from offhook.problem import OffhookError
+
+if TYPE_CHECKING:
+    from tftp import TFTPClient
 
 OPTIONS = {"tsize": "0", "blksize": "512", "timeout": "6"}
 """The options of a read request, in the order in which they are sent."""
@@ -29,23 +33,11 @@ def fetch(target: Target, options: FetchOptions) -> Answer:
         import tftp
     except ImportError as error:
         raise OffhookError(
-            "TFTP needs the Python package tftp, which is not installed",
-            hint="pip install 'offhook[phone]'",
+            "TFTP needs the Python package tftp, which is not installed", hint="pip install 'offhook[phone]'"
         ) from error
-    client = tftp.TFTPClient(
-        f"[{target.host}]" if ":" in target.host else target.host,
-        target.port,
-        timeout=_REPEAT_S,
-        deadline=options.timeout_s,
-        max_size=options.max_bytes,
-        blksize=None,
-        tsize=False,
-        timeout_option=False,
-        extra_options=OPTIONS,
-    )
     content = io.BytesIO()
     try:
-        transfer = client.download(target.name, content)
+        transfer = _client(target, options).download(target.name, content)
     except tftp.TransferTimeoutError:
         return Answer(TIMEOUT, message=f"no complete answer within {options.timeout_s:g} s")
     except tftp.FileNotFound:
@@ -62,3 +54,20 @@ def fetch(target: Target, options: FetchOptions) -> Answer:
     if announced is not None and announced != transfer.bytes:
         return Answer(ERROR, message=f"the server announced {announced} bytes and sent {transfer.bytes}")
     return Answer(OK, content.getvalue())
+
+
+def _client(target: Target, options: FetchOptions) -> TFTPClient:
+    """Return a client that asks with OPTIONS, all of them given as extra ones to keep their order."""
+    import tftp
+
+    return tftp.TFTPClient(
+        f"[{target.host}]" if ":" in target.host else target.host,
+        target.port,
+        timeout=_REPEAT_S,
+        deadline=options.timeout_s,
+        max_size=options.max_bytes,
+        blksize=None,
+        tsize=False,
+        timeout_option=False,
+        extra_options=OPTIONS,
+    )
