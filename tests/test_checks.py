@@ -570,11 +570,11 @@ FOUND: dict[str, tuple[dict[str, str], list[str]]] = {
     ),
     "a file that cannot be read is an error, whatever the fleet says": (
         {"fleet.yaml": FLEET + "checks: {yaml-syntax: off}\n", "phones/berlin.yaml": "0021f2000001: [\n"},
-        ["yaml-syntax"],
+        ["fixed-check", "yaml-syntax"],
     ),
     "an entry that cannot be understood is an error, whatever the fleet says": (
         {"fleet.yaml": FLEET + "checks: {unknown-key: off}\n", "phones/berlin.yaml": PHONE % "foo: 1"},
-        ["unknown-key"],
+        ["fixed-check", "unknown-key"],
     ),
     "an environment accepts a check that nobody has": (
         {"fleet.yaml": FLEET.replace("{url:", "{accept: [plain-secret-transprt], url:")},

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from offhook.checks import check
+from offhook.checks.table import FIXED
 from offhook.inventory import Inventory, load
 from offhook.model import Environment
 from offhook.output import Share
@@ -65,7 +66,10 @@ def read_fleet(
     inventory, problems = load(source, processes=processes)
     chosen = choose_environment(inventory, environment)
     before = None if base is None else _before(root, source, revision, base, processes)
-    problems += check(inventory, chosen, before, processes=processes)
+    # where something was not understood, what follows from the hole it left is no news
+    refused = {problem.mark for problem in problems}
+    found = check(inventory, chosen, before, processes=processes)
+    problems += [problem for problem in found if problem.mark not in refused]
     return Fleet(source, inventory, chosen, tuple(by_severity(inventory, problems)))
 
 
@@ -100,7 +104,7 @@ def by_severity(inventory: Inventory, problems: list[Problem]) -> Iterator[Probl
     """Yield the problems, sorted, with the severities that fleet.yaml gives to checks."""
     severities = inventory.fleet.checks
     for problem in sorted(set(problems), key=lambda one: one.sort_key):
-        severity = severities.get(problem.id, problem.severity)
+        severity = problem.severity if problem.id in FIXED else severities.get(problem.id, problem.severity)
         if severity != OFF:
             yield problem if severity == problem.severity else replace(problem, severity=severity)
 

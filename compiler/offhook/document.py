@@ -29,6 +29,8 @@ _NULLS = frozenset({"", "~", "null"})
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]")
 # line breaks to YAML 1.1 that no editor shows as such: YAML would fold them into blanks without a word
 _HIDDEN_BREAK = re.compile("[\x85\u2028\u2029]")
+# what YAML itself refuses
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 # where a text has none of these, only quoted and block scalars can hold a control character or an edge blank
 _UNUSUAL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]")
 
@@ -58,7 +60,7 @@ def parse(file: str, content: bytes) -> tuple[Document, list[Problem]]:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        column = error.start - content.rfind(b"\n", 0, error.start)
+        column = len(content[content.rfind(b"\n", 0, error.start) + 1 : error.start].decode()) + 1
         message = "the file is not UTF-8"
         return _broken(file), [_problem("not-utf8", file, line, column, message, "save it as UTF-8")]
     was_enabled = gc.isenabled()
@@ -149,16 +151,18 @@ class _Reader:
             value = self._build(self._events(loader(self.text)), yaml)
         except _Stop:
             return _broken(self.file), self.problems
-        except yaml.reader.ReaderError as error:
-            before = self.text[: error.position]
-            line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+        except yaml.reader.ReaderError:
+            # its position counts bytes with libyaml and letters without: look for the letter itself
+            found = _FORBIDDEN.search(self.text)
+            line, column = self._place(found.start() if found else 0)
             self._say("control-character", line, column, "a control character is not allowed in YAML")
             return _broken(self.file), self.problems
         except yaml.MarkedYAMLError as error:
             place = error.problem_mark or error.context_mark
             line, column = (place.line + 1, place.column + 1) if place else (1, 1)
             words = ": ".join(part for part in (error.context, error.problem) if part)
-            self._say("yaml-syntax", line, column, _plain(words) or "no YAML")
+            hint = _QUOTE if "start any token" in words else ""
+            self._say("yaml-syntax", line, column, _plain(words) or "no YAML", hint)
             return _broken(self.file), self.problems
         if value is None:
             return Document(self.file, {}, array("Q"), array("Q")), self.problems
@@ -169,12 +173,15 @@ class _Reader:
             return _broken(self.file), self.problems
         return Document(self.file, value, self.marks, self.starts), self.problems
 
+    def _place(self, position: int) -> tuple[int, int]:
+        """Line and column, from 1, of a position in the text."""
+        return self.text.count("\n", 0, position) + 1, position - self.text.rfind("\n", 0, position)
+
     def _check_breaks(self) -> None:
         for number, found in enumerate(_HIDDEN_BREAK.finditer(self.text)):
             if number == MAX_BREAKS:
                 return
-            before = self.text[: found.start()]
-            line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+            line, column = self._place(found.start())
             self._say("control-character", line, column, "a hidden line break: U+" + f"{ord(found.group()):04X}")
 
     @staticmethod
@@ -232,7 +239,7 @@ class _Reader:
                 if event.anchor is not None or event.tag is not None:
                     self._check_node(event, place)
                 if key is None and container.__class__ is dict:
-                    self._stop("yaml-key", place, "a key is a text, not a mapping or a list")
+                    self._stop("yaml-key", place, "a key is a text, not a mapping or a list", _QUOTE)
                 if len(stack) >= MAX_DEPTH:
                     self._stop("yaml-too-deep", place, f"nested more than {MAX_DEPTH} deep")
                 stack.append((container, key, drop, own))
@@ -247,7 +254,12 @@ class _Reader:
             elif kind is alias_event:
                 start = event.start_mark
                 place = start.line + 1 << _COLUMN_BITS | start.column + 1
-                self._refuse("yaml-anchor", place, "aliases are not read", _REUSE)
+                self._refuse(
+                    "yaml-anchor",
+                    place,
+                    "aliases are not read",
+                    f'{_REUSE}; a text that begins with * is quoted: "*68"',
+                )
                 if key is None and container.__class__ is dict:
                     self._stop("yaml-key", place, "a key is a text, not an alias")
                 push(place)
@@ -298,8 +310,8 @@ class _Reader:
         if event.tag is not None:
             self._refuse("yaml-tag", place, "tags are not read: the schema knows what is a number or a text")
 
-    def _stop(self, identifier: str, place: int, message: str) -> None:
-        self._refuse(identifier, place, message)
+    def _stop(self, identifier: str, place: int, message: str, hint: str = "") -> None:
+        self._refuse(identifier, place, message, hint)
         raise _Stop
 
     def _refuse(self, identifier: str, place: int, message: str, hint: str = "") -> None:
@@ -309,6 +321,7 @@ class _Reader:
         self.problems.append(_problem(identifier, self.file, line, column, message, hint))
 
 
+_QUOTE = 'quote a text that begins with a sign of YAML: "{{ site.vars.door }}", "@home"; indent with blanks'
 _REUSE = "profiles are for reuse: what several phones share goes into one"
 
 

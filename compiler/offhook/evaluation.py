@@ -16,15 +16,16 @@ from offhook.inventory import Inventory
 from offhook.layers import Said
 from offhook.model import Phone, Site, mark
 from offhook.problem import Mark, Problem
+from offhook.secrets.reference import PREFIX
 from offhook.texts import text_fault
 
 
 @dataclass(slots=True)
 class Evaluation:
-    """Evaluates the expressions of one inventory. `problems` gathers those without a usable value, once each."""
+    """Evaluates the expressions of one inventory. `problems` gathers those without a usable value, one a place."""
 
     inventory: Inventory
-    problems: dict[tuple[Mark, str], Problem] = field(default_factory=dict)
+    problems: dict[Mark, Problem] = field(default_factory=dict)
     _site_values: dict[tuple[str, str | None], str] = field(default_factory=dict)
 
     def text(self, text: str | None, origin: Said, phone: Phone, path: tuple[str, ...] = ()) -> str | None:
@@ -38,10 +39,13 @@ class Evaluation:
             value = self._evaluate(text, phone)
             fault = text_fault(value)
         except expression.ExpressionError as error:
-            self._problem("expression", origin, path, str(error))
+            self._problem("expression", origin, path, f"for {phone.mac}: {error}")
             return None
-        if fault:
-            self._problem("expression", origin, path, f"for {phone.mac} the expression gives {fault}")
+        if value.startswith(PREFIX):
+            self._problem("misplaced-secret", origin, path, f"for {phone.mac}: the expression gives a secret's name")
+            return None
+        if fault is not None:
+            self._problem("expression", origin, path, f"for {phone.mac}: the expression gives {fault}")
             return None
         return value
 
@@ -52,10 +56,8 @@ class Evaluation:
         if value is None or found is None:
             return value
         fault = check_value(found.name, value)
-        if fault is None and value.startswith("secret:"):
-            fault = "a reference to a secret"
         if fault is not None:
-            self._problem("bad-setting", origin, (), f"{parameter}: the expression gives {fault}")
+            self._problem("bad-setting", origin, (), f"for {phone.mac}: {parameter}: the expression gives {fault}")
             return None
         return canonical_value(found.name, value)
 
@@ -102,7 +104,7 @@ class Evaluation:
     def _problem(self, identifier: str, origin: Said, path: tuple[str, ...], message: str) -> None:
         place = mark(origin.entity, *origin.path, *path)
         dotted = ".".join(str(part) for part in (origin.entity.key, *origin.path, *path) if part is not None)
-        self.problems.setdefault((place, message), Problem(identifier, place, message, dotted))
+        self.problems.setdefault(place, Problem(identifier, place, message, dotted))
 
 
 def _site_texts(site: Site) -> dict[str, Any]:

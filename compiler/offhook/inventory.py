@@ -94,7 +94,8 @@ def _read(numbered: tuple[int, InventoryFile]) -> Any:
     entities, more = validate(file.kind, document)
     # where the reader refused something, what the schema says about the hole it left is no news
     refused = {problem.mark for problem in problems}
-    problems += [one for one in more if one.mark not in refused]
+    has_merge = any(problem.id == "yaml-merge" for problem in problems)
+    problems += [one for one in more if one.mark not in refused and not (has_merge and one.id == "missing-key")]
     wrong = [] if file.kind == "fleet" else [key for key in document.value if key not in entities]
     return number, entities, wrong, document.broken, pack_problems(problems)
 
@@ -123,7 +124,8 @@ def _link(loaded: list[Loaded], secret_files: list[InventoryFile]) -> tuple[Inve
             problems.append(Problem("no-fleet", Mark(path, 1, 1), f"there is no {path}"))
         fleet = _fleet(InventoryFile(path, "fleet", b""), "fleet", _NONE)
     phones = _collect("phone", Phone, loaded, problems)
-    is_sops = fleet.secrets.get("provider", "sops") == "sops" and "fleet" not in broken
+    providers = [fleet.secrets, *(one.secrets for one in fleet.environments.values() if one.secrets)]
+    is_sops = any(one.get("provider", "sops") == "sops" for one in providers) and "fleet" not in broken
     names, secret_problems = read_names(secret_files) if is_sops else (no_names(), [])
     problems.extend(secret_problems)
     return Inventory(
@@ -159,13 +161,13 @@ def _twice(kind: str, identifier: str, *, first: Entity, second: Entity) -> Prob
         mark(second, key=True),
         f'{kind} "{identifier}" stands twice: first at {mark(first, key=True)}',
         path=second.key or "",
-        hint="remove one of the two, or give it another id",
+        hint="remove one of the two" + ("" if kind == "phone" else ", or give it another id"),
     )
 
 
 def _fleet(file: InventoryFile, _: str, body: Mapping[str, Any]) -> Fleet:
     get = body.get
-    models = (_model_layer(file, name, layer or {}) for name, layer in get("models", _NONE).items())
+    layers = tuple(_model_layer(file, name, layer or {}) for name, layer in get("models", _NONE).items())
     return Fleet(
         file,
         None,
@@ -178,7 +180,8 @@ def _fleet(file: InventoryFile, _: str, body: Mapping[str, Any]) -> Fleet:
         unchecked=get("settings_unchecked", _NONE),
         retired=get("retired", _NONE),
         vars=get("vars", _NONE),
-        models={layer.name: layer for layer in models},
+        models={layer.name: layer for layer in layers},
+        model_layers=layers,
         environments={name: _environment(file, name, one) for name, one in get("environments", _NONE).items()},
         default_environment=get("default_environment"),
         secrets=get("secrets", _NONE),

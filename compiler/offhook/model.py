@@ -88,6 +88,7 @@ class Fleet(Entity):
     retired: Text
     vars: Text
     models: Mapping[str, ModelLayer]
+    model_layers: tuple[ModelLayer, ...]
     environments: Mapping[str, Environment]
     default_environment: str | None
     secrets: Mapping[str, Any]

@@ -91,6 +91,7 @@ class Resolver:
     evaluation: Evaluation = field(init=False)
     _layers: dict[tuple[str, ...], Layer | None] = field(default_factory=dict)
     _bases: dict[tuple[Any, ...], Base] = field(default_factory=dict)
+    _extensions: dict[str, list[Account]] | None = None
     _registrars: dict[tuple[str | None, Sip], accounts.Registrar] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -265,10 +266,10 @@ class Resolver:
         if pickup is not None and "{" in pickup:
             pickup = text(pickup, origin, phone, ("pickup",))
         if word == "blf" and value is not None:
-            watched = self.inventory.accounts.get(value)
-            if watched is not None:
-                value = watched.extension
-                label = label or accounts.account_label(watched)
+            watched = self.watched(value)
+            if watched:
+                value = watched[0].extension
+                label = label or accounts.account_label(watched[0])
                 line = line or self.blf_line(watched, used)
         elif word == "line":
             slot = used.get(line or 1)
@@ -277,11 +278,22 @@ class Resolver:
             label = value if value is not None else keys.default_label(plan)
         return keys.Key(kind, str(line or 1), value, label, pickup)
 
-    def blf_line(self, watched: Account, used: Mapping[int, Account]) -> int | None:
-        """Return the first account slot in use on the watched account's SIP server, None where there is none."""
-        server = self.registrar(watched).server
+    def watched(self, name: str) -> list[Account]:
+        """Return whom a BLF watches: the account of that id, else those of that extension (one a SIP server)."""
+        account = self.inventory.accounts.get(name)
+        if account is not None:
+            return [account]
+        if self._extensions is None:
+            self._extensions = {}
+            for one in self.inventory.accounts.values():
+                self._extensions.setdefault(one.extension, []).append(one)
+        return self._extensions.get(name, [])
+
+    def blf_line(self, watched: list[Account], used: Mapping[int, Account]) -> int | None:
+        """Return the first account slot in use on a watched account's SIP server, None where there is none."""
+        servers = [self.registrar(account).server for account in watched]
         for slot, account in used.items():
-            if self.registrar(account).server == server:
+            if self.registrar(account).server in servers:
                 return slot
         return None
 

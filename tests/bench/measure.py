@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 SAMPLE_EVERY_S = 0.02
@@ -32,7 +35,7 @@ class Run:
         return lines[-1] if lines else f"exit code {self.code}"
 
 
-def measure(command: Sequence[str], *, memory: bool = False, environment: Mapping[str, str] | None = None) -> Run:
+def measure(command: Sequence[str], *, memory: bool = False) -> Run:
     """Run a command to its end and return what it took.
 
     With `memory`, the memory of its process tree is sampled every 20 ms. Sampling slows large processes
@@ -45,7 +48,7 @@ def measure(command: Sequence[str], *, memory: bool = False, environment: Mappin
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=error,
-            env={**os.environ, **(environment or {})},
+            env=os.environ | _bytecode(),
         )
         peak = _watch(process.pid) if memory else None
         _, status, usage = os.wait4(process.pid, 0)
@@ -53,6 +56,16 @@ def measure(command: Sequence[str], *, memory: bool = False, environment: Mappin
         process.returncode = os.waitstatus_to_exitcode(status)  # it is no longer Popen's to wait for
         texts = [_text(stream.fileno()) for stream in (out, error)]
     return Run(process.returncode, wall, usage.ru_utime + usage.ru_stime, peak, *texts)
+
+
+@cache
+def _bytecode() -> dict[str, str]:
+    """Variables that let Python keep byte code, as it does for what is installed, where this environment forbids it."""
+    if not os.environ.get("PYTHONDONTWRITEBYTECODE"):
+        return {}
+    folder = tempfile.mkdtemp(prefix="offhook-bytecode-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": folder}
 
 
 def _text(descriptor: int) -> str:

@@ -39,11 +39,16 @@ TABLE: tuple[Check, ...] = (
 )
 
 
+WITHOUT_FLEET: tuple[Check, ...] = (references.check, line_keys.check)
+"""What can be judged where fleet.yaml could not be understood: the rest would be about its absence."""
+
+
 def check(
     inventory: Inventory, environment: Environment | None, before: Inventory | None = None, *, processes: int = 1
 ) -> list[Problem]:
     """Return what is wrong with an inventory, unsorted; `before` is the inventory at the base revision."""
     subject = Subject(inventory, environment, Resolver(inventory, environment), before)
     subject.fill()
-    found = map_in_processes(lambda one: pack_problems(one(subject)), TABLE, processes=processes, keep=unpack_problems)
+    chosen = WITHOUT_FLEET if "fleet" in inventory.broken else TABLE
+    found = map_in_processes(lambda one: pack_problems(one(subject)), chosen, processes=processes, keep=unpack_problems)
     return [problem for problems in found for problem in problems]

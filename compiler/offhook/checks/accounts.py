@@ -13,7 +13,7 @@ from offhook.problem import Problem
 
 
 def check(subject: Subject) -> Iterator[Problem]:
-    """Yield duplicate-extension, no-sip-server, account-overuse, duplicate-account and the slot problems."""
+    """Yield duplicate-extension, no-sip-server, account-overuse and the slot problems."""
     yield from _extensions(subject)
     yield from _overuse(subject)
     yield from _slots(subject)
@@ -22,18 +22,18 @@ def check(subject: Subject) -> Iterator[Problem]:
 
 def _extensions(subject: Subject) -> Iterator[Problem]:
     first: dict[tuple[str, str], Account] = {}
-    is_told = not {"fleet", "site"} & subject.inventory.broken and not subject.inventory.suspect.get("site")
     for account in subject.inventory.accounts.values():
+        if not subject.is_placed(account.site):
+            continue
         server = subject.resolver.registrar(account).server
         if server is None:
-            if is_told:
-                yield found(
-                    "no-sip-server",
-                    mark(account, key=True),
-                    f'account "{account.id}" has no SIP server: neither it, nor its site, nor the fleet says one',
-                    path=account.id,
-                    hint="sip: {server: pbx.example.com}",
-                )
+            yield found(
+                "no-sip-server",
+                mark(account, key=True),
+                f'account "{account.id}" has no SIP server: neither it, nor its site, nor the fleet says one',
+                path=account.id,
+                hint="sip: {server: pbx.example.com}",
+            )
             continue
         other = first.setdefault((server.lower(), account.extension), account)
         if other is not account:
@@ -76,15 +76,6 @@ def _slots(subject: Subject) -> Iterator[Problem]:
             elif not model.accounts_certain:
                 known_to = f"a {model.name} is known to have {model.accounts}, perhaps more"
                 yield _many(phone, "unsure-accounts", model.accounts, known_to)
-        if count > 1 and len(set(phone.accounts)) != count:
-            for slot, name in enumerate(phone.accounts):
-                if name in phone.accounts[:slot]:
-                    yield found(
-                        "duplicate-account",
-                        mark(phone, "accounts", slot),
-                        f'account "{name}" stands twice on this phone',
-                        path=dotted(phone.key, "accounts", slot),
-                    )
 
 
 def _many(phone: Phone, identifier: str, limit: int, why: str) -> Problem:
@@ -100,9 +91,11 @@ def _transports(subject: Subject) -> Iterator[Problem]:
     """A transport that the phone's dialect has no parameter for would be ignored: calls in the clear."""
     for account in subject.inventory.accounts.values():
         transport = subject.resolver.registrar(account).transport
-        if transport == "udp":
+        if transport == "udp" or not subject.is_placed(account.site):
             continue
         for phone in subject.users.get(account.id, ()):
+            if not subject.is_understood(phone):
+                continue
             dialect = subject.resolver.dialect(phone)
             if "transport" not in WORDS[dialect].account:
                 slot = phone.accounts.index(account.id)

@@ -30,14 +30,15 @@ def check(subject: Subject) -> Iterator[Problem]:
                 hint="names are those of the tz database: Europe/Berlin",
             )
             continue
-        word = "utc_offset" if site.utc_offset is not None else None
-        if word and offset_minutes(site.utc_offset or "0") not in offsets:
+        offset = site.utc_offset or subject.inventory.fleet.utc_offset
+        if offset is not None and offset_minutes(offset) not in offsets:
             known = ", ".join(_spoken(minutes) for minutes in sorted(offsets))
+            word = "utc_offset" if site.utc_offset is not None else "time_zone"
             yield found(
                 "utc-offset",
-                mark(site, "utc_offset"),
-                f"{site.time_zone} is never at {site.utc_offset}: it is at {known}",
-                path=dotted(site.key, "utc_offset"),
+                mark(site, word),
+                f"{site.time_zone} is never at {offset}: it is at {known}",
+                path=dotted(site.key, word),
             )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
-from offhook.checks.parameters import Holder, holders
+from offhook.checks.parameters import Holder, generated, holders, sayable
 from offhook.checks.subject import Subject, dotted, shown
 from offhook.checks.table import found
 from offhook.converge import kept_values
@@ -14,16 +15,22 @@ from offhook.model import mark
 from offhook.problem import Problem
 from offhook.settings import Resolver
 
+_INDEX = re.compile(r"\.[0-9]+(?=\.|$)")
+
 
 def check(subject: Subject) -> Iterator[Problem]:
     """Yield no-fleet-value and retired-but-said; and, compared with a base, what left without being retired."""
-    every = list(holders(subject))
+    every = [holder for holder in holders(subject) if holder.section == "settings"]
     yield from _fleet_values(subject, every)
     yield from _fleet_words(subject)
     yield from _retired(subject, every)
-    if subject.before is not None:
-        yield from _left(subject, subject.before)
-        yield from _kept(subject, subject.before)
+    before = subject.before
+    # where something could not be understood, nobody knows what left
+    if before is not None and not (subject.inventory.broken or subject.inventory.suspect):
+        left = _left(subject.inventory, before)
+        yield from left.values()
+        yield from _removed(subject.inventory, before)
+        yield from _kept(subject, before, frozenset(left))
 
 
 def canonical(spelled: str) -> str:
@@ -33,17 +40,18 @@ def canonical(spelled: str) -> str:
 
 
 def _fleet_values(subject: Subject, every: list[Holder]) -> Iterator[Problem]:
-    fleet = subject.inventory.fleet
+    fleet, made = subject.inventory.fleet, generated(subject)
     said = {canonical(name) for name in (*fleet.settings, *fleet.retired, *fleet.unchecked)}
     places: dict[str, list[tuple[Holder, str, str]]] = {}
     for holder in every[1:]:
         for section, mapping in (("settings", holder.settings), ("settings_unchecked", holder.unchecked)):
             for spelled in mapping:
-                name = canonical(spelled)
-                if name not in said and (section != "settings" or find(spelled) is not None):
+                name, known = canonical(spelled), find(spelled)
+                is_settable = known is not None and known.parameter.name not in made and sayable(holder, known)
+                if not holder.targets:
+                    continue
+                if name not in said and (section != "settings" or is_settable):
                     places.setdefault(name, []).append((holder, section, spelled))
-    if "fleet" in subject.inventory.broken:
-        return
     for where in places.values():
         holder, section, spelled = where[0]
         known = find(spelled)
@@ -63,7 +71,7 @@ def _fleet_words(subject: Subject) -> Iterator[Problem]:
     """language and utc_offset: said to some phones, and never to others."""
     inventory = subject.inventory
     for word in ("language", "utc_offset"):
-        if getattr(inventory.fleet, word) is not None or "fleet" in inventory.broken:
+        if getattr(inventory.fleet, word) is not None:
             continue
         sites = [site for site in inventory.sites.values() if getattr(site, word)]
         profiles = [one for one in inventory.profiles.values() if word == "language" and one.language]
@@ -72,7 +80,7 @@ def _fleet_words(subject: Subject) -> Iterator[Problem]:
         languages = {one.id for one in profiles}
         is_missing = any(shape.site not in told and not languages & set(shape.profiles) for shape in subject.shapes)
         speakers = [*sites, *profiles, *phones]
-        if speakers and is_missing and not _is_suspect(inventory):
+        if speakers and is_missing:
             yield found(
                 "no-fleet-value",
                 mark(speakers[0], word, key=True),
@@ -80,10 +88,6 @@ def _fleet_words(subject: Subject) -> Iterator[Problem]:
                 path=dotted(speakers[0].key, word),
                 hint=f"in fleet.yaml: {word}: {'English' if word == 'language' else '+0'}",
             )
-
-
-def _is_suspect(inventory: Inventory) -> bool:
-    return bool({"site", "profile"} & (inventory.broken | inventory.suspect.keys()))
 
 
 def _retired(subject: Subject, every: list[Holder]) -> Iterator[Problem]:
@@ -101,38 +105,37 @@ def _retired(subject: Subject, every: list[Holder]) -> Iterator[Problem]:
                     )
 
 
-def _names(inventory: Inventory) -> Iterator[tuple[str, Holder, str, str]]:
-    """(canonical name, holder, section, spelling) of every setting of an inventory."""
+def _holders(inventory: Inventory) -> list[Holder]:
     subject = Subject(inventory, None, Resolver(inventory, None), None)
     subject.fill()
-    for holder in holders(subject):
-        for spelled in holder.settings:
-            yield canonical(spelled), holder, "settings", spelled
-        for spelled in holder.unchecked:
-            yield canonical(spelled), holder, "settings_unchecked", spelled
-    for spelled in inventory.fleet.retired:
-        yield canonical(spelled), Holder(inventory.fleet, (), {}, {}, frozenset(), True), "retired", spelled
+    return list(holders(subject))
 
 
-def _left(subject: Subject, before: Inventory) -> Iterator[Problem]:
-    now = {name for name, *_ in _names(subject.inventory)}
-    gone: set[str] = set()
-    for name, holder, section, spelled in _names(before):
-        if name in now or name in gone or (section == "settings" and find(spelled) is None):
-            continue
-        gone.add(name)
-        known = find(spelled)
-        neutral = (known.parameter.neutral or known.parameter.default) if known else None
-        yield found(
-            "left-inventory",
-            mark(holder.entity, *holder.path, section, spelled, key=True),
-            f"{spelled} was set here at the base revision and left the inventory: phones keep its last value",
-            path=dotted(holder.entity.key, *holder.path, section, spelled),
-            hint=f"in fleet.yaml under retired: {spelled}: {neutral if neutral is not None else 'VALUE'}",
-        )
+def _left(inventory: Inventory, before: Inventory) -> dict[str, Problem]:
+    """By canonical name: parameters that something set at the base revision, and that nothing says now."""
+    now = {canonical(name) for holder in _holders(inventory) for name in (*holder.settings, *holder.unchecked)}
+    gone: dict[str, Problem] = {}
+    for holder in _holders(before):
+        for section, mapping in ((holder.section, holder.settings), ("settings_unchecked", holder.unchecked)):
+            for spelled in mapping if section != "retired" else ():
+                name, known = canonical(spelled), find(spelled)
+                if name in now or name in gone or (known is None and section == "settings"):
+                    continue
+                value = (known.parameter.neutral or known.parameter.default) if known else None
+                path = (*holder.path, section, spelled)
+                gone[name] = found(
+                    "left-inventory",
+                    mark(holder.entity, *path, key=True),
+                    f"{spelled} was set here at the base revision and left the inventory: phones keep its last value",
+                    path=dotted(holder.entity.key, *path),
+                    hint=f"in fleet.yaml under retired: {spelled}: {value if value is not None else 'VALUE'}",
+                )
+    return gone
+
+
+def _removed(inventory: Inventory, before: Inventory) -> Iterator[Problem]:
     for mac, phone in before.phones.items():
-        is_known = mac in subject.inventory.phones or subject.inventory.is_known("phone", mac)
-        if not is_known and not phone.retired:
+        if mac not in inventory.phones and not phone.retired:
             yield found(
                 "removed-phone",
                 mark(phone, key=True),
@@ -142,20 +145,20 @@ def _left(subject: Subject, before: Inventory) -> Iterator[Problem]:
             )
 
 
-def _kept(subject: Subject, before: Inventory) -> Iterator[Problem]:
-    """One warning a parameter: the phones that keep it are counted, the first is shown."""
-    keepers: dict[str, list[str]] = {}
+def _kept(subject: Subject, before: Inventory, left: frozenset[str]) -> Iterator[Problem]:
+    """One warning a parameter, its slots together; what left or was retired before is said elsewhere."""
+    retired = {canonical(name) for name in before.fleet.retired}
+    keepers: dict[str, dict[str, None]] = {}
     for mac, names in kept_values(before, subject.inventory, subject.environment):
         for name in names:
-            known = find(name)
-            keepers.setdefault(known.parameter.name if known else name, []).append(mac)
+            if canonical(name) not in left | retired:
+                keepers.setdefault(_INDEX.sub(".N", name), {})[mac] = None
     for name, macs in keepers.items():
-        different = list(dict.fromkeys(macs))
-        phone = subject.inventory.phones[different[0]]
-        count = "1 phone keeps its" if len(different) == 1 else f"{len(different)} phones keep their"
+        phone = subject.inventory.phones[next(iter(macs))]
+        count = "1 phone keeps its" if len(macs) == 1 else f"{len(macs)} phones keep their"
         yield found(
             "kept-value",
             mark(phone, key=True),
-            f"{count} old {name}, which nothing clears: {shown(different)}",
+            f"{count} old {name}, which nothing clears: {shown(macs)}",
             path=dotted(phone.key, name),
         )

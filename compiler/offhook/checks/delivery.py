@@ -45,7 +45,8 @@ def _phonebooks(subject: Subject) -> Iterator[Problem]:
         if phone.phonebooks:
             speakers.append((phone, phone.phonebooks, frozenset({subject.resolver.dialect(phone)})))
     for entity, books, dialects in speakers:
-        if (environment is None or environment.url is None) and "fleet" not in inventory.broken:
+        is_typo = environment is None and inventory.fleet.default_environment is not None
+        if (environment is None or environment.url is None) and not is_typo:
             where = f'environment "{environment.name}" has no url' if environment else "no environment is chosen"
             yield found(
                 "phonebook-url",

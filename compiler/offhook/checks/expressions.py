@@ -16,6 +16,8 @@ def check(subject: Subject) -> Iterator[Problem]:
     resolver = subject.resolver
     shared: dict[int, bool] = {}
     for phone in subject.inventory.phones.values():
+        if not subject.is_understood(phone):
+            continue
         base = resolver.base(phone)
         if id(base) not in shared:
             shared[id(base)] = bool(base.expressions) or _any_key(plan for plan, _ in base.keys.values())

@@ -2,42 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from offhook import expression
 from offhook.checks.subject import Subject, dotted, nearest
 from offhook.checks.table import found
 from offhook.flyingvoice.catalogue import key_word_of_type, key_words, models
-from offhook.model import Account, Entity, KeyPlan, Phone, mark
-from offhook.problem import Problem
+from offhook.inventory import Inventory
+from offhook.model import Account, Entity, KeyPlan, Phone, Profile, mark
+from offhook.problem import Mark, Problem
 
 _Planned = tuple[Entity, int, KeyPlan]
 
 
 def check(subject: Subject) -> Iterator[Problem]:
-    """Yield the problems of line keys, those of profiles for each phone they are on (said once a place)."""
+    """Yield the problems of line keys; those of a profile once a place, for the first phone that has it."""
     yield from _numbers(subject)
+    inventory = subject.inventory
     plain = frozenset(name for name, word in key_words().items() if word.documented)
-    extensions = {account.extension for account in subject.inventory.accounts.values()}
-    linked: dict[str, list[_Planned]] = {}
-    for profile in subject.inventory.profiles.values():
-        for number, plan in profile.keys.items():
+    entities: list[Profile | Phone] = [*inventory.profiles.values(), *inventory.phones.values()]
+    for entity in entities:
+        for number, plan in entity.keys.items():
             if plan.word not in plain:
-                yield from _type(profile, number, plan)
-            if _is_linked(plan):
-                linked.setdefault(profile.id, []).append((profile, number, plan))
-    for phone in subject.inventory.phones.values():
-        plans: list[_Planned] = []
-        for number, plan in phone.keys.items():
-            if plan.word not in plain:
-                yield from _type(phone, number, plan)
-            if _is_linked(plan):
-                plans.append((phone, number, plan))
-        for name in phone.profiles:
-            plans += [one for one in linked.get(name, ()) if one[1] not in phone.keys]
+                yield from _type(entity, number, plan)
+    effective: dict[tuple[str, ...], dict[int, _Planned]] = {(): {}}
+    said: set[tuple[str, Mark]] = set()
+    for phone in inventory.phones.values():
+        profiles = effective.get(phone.profiles)
+        if profiles is None:
+            profiles = effective[phone.profiles] = _profile_plans(inventory, phone.profiles)
+        plans: list[_Planned] = [(phone, number, plan) for number, plan in phone.keys.items() if _is_linked(plan)]
+        if profiles:
+            last = models()[phone.model].line_keys
+            plans += [one for number, one in profiles.items() if number not in phone.keys and number <= last]
         if plans and not phone.retired:
-            yield from _links(subject, phone, plans, extensions)
+            for problem in _links(subject, phone, plans):
+                if (problem.id, problem.mark) not in said:
+                    said.add((problem.id, problem.mark))
+                    yield problem
+
+
+def _profile_plans(inventory: Inventory, names: tuple[str, ...]) -> dict[int, _Planned]:
+    """The keys of profiles that depend on a phone's accounts; a later profile's key replaces an earlier one's."""
+    plans: dict[int, _Planned] = {}
+    for name in names:
+        profile = inventory.profiles.get(name)
+        if profile is not None:
+            plans.update((number, (profile, number, plan)) for number, plan in profile.keys.items())
+    return {number: one for number, one in plans.items() if _is_linked(one[2])}
 
 
 def _is_linked(plan: KeyPlan) -> bool:
@@ -53,11 +66,15 @@ def _numbers(subject: Subject) -> Iterator[Problem]:
         last = known[phone.model].line_keys
         for number in phone.keys:
             if number > last:
-                few = f"its last is {last}" if last else "it has none"
+                message = (
+                    f"a {phone.model} has no line key {number}: its last is {last}"
+                    if last
+                    else f"a {phone.model} has no line keys"
+                )
                 yield found(
                     "too-many-keys" if last else "no-line-keys",
                     mark(phone, "keys", str(number), key=True),
-                    f"a {phone.model} has no line key {number}: {few}",
+                    message,
                     path=dotted(phone.key, "keys", number),
                 )
     for profile in subject.inventory.profiles.values():
@@ -94,12 +111,7 @@ def _type(entity: Entity, number: int, plan: KeyPlan) -> Iterator[Problem]:
         yield found("undocumented-key", place, message, path=path)
 
 
-def _links(
-    subject: Subject,
-    phone: Phone,
-    plans: list[_Planned],
-    extensions: set[str],
-) -> Iterator[Problem]:
+def _links(subject: Subject, phone: Phone, plans: Sequence[_Planned]) -> Iterator[Problem]:
     used: Mapping[int, Account] | None = None
     for entity, number, plan in plans:
         wanted = plan.line or (1 if plan.word == "line" else 0)
@@ -111,41 +123,26 @@ def _links(
                 "line-without-account",
                 f"line {wanted} of {phone.mac} has no account: the phone has {len(phone.accounts)}",
             )
-            continue
-        if plan.word == "blf" and plan.value is not None and not expression.is_expression(plan.value):
+        elif plan.word == "blf" and plan.value is not None and not expression.is_expression(plan.value):
             used = subject.accounts_of(phone) if used is None else used
-            yield from _blf(subject, phone, entity, number, plan, used, extensions)
+            yield from _blf(subject, phone, entity, number, plan, used)
 
 
 def _blf(
-    subject: Subject,
-    phone: Phone,
-    entity: Entity,
-    number: int,
-    plan: KeyPlan,
-    used: Mapping[int, Account],
-    extensions: set[str],
+    subject: Subject, phone: Phone, entity: Entity, number: int, plan: KeyPlan, used: Mapping[int, Account]
 ) -> Iterator[Problem]:
-    accounts = subject.inventory.accounts
-    name = plan.value or ""
-    watched = accounts.get(name)
-    own = {account.id for account in used.values()} | {account.extension for account in used.values()}
-    if name in own or (watched is not None and watched.id in own):
+    inventory, name = subject.inventory, plan.value or ""
+    watched = subject.resolver.watched(name)
+    own = {account.id for account in used.values()}
+    if watched and all(account.id in own for account in watched):
         yield _at(entity, number, "blf", "blf-self", f'{phone.mac} would watch itself: "{name}" is its own account')
-        return
-    if watched is None:
-        if name not in extensions and not subject.inventory.is_known("account", name):
-            yield _at(
-                entity,
-                number,
-                "blf",
-                "blf-unknown",
-                f'nobody has "{name}": neither an account nor an extension{nearest(name, accounts)}',
-            )
-        return
-    has_unknown = len(used) < len(phone.accounts)
-    if plan.line is None and not has_unknown and subject.resolver.blf_line(watched, used) is None:
-        server = subject.resolver.registrar(watched).server
+    elif not watched:
+        # a number may be that of an account that could not be understood
+        if not ("account" in inventory.broken or inventory.suspect.get("account")):
+            message = f'nobody has "{name}": neither an account nor an extension{nearest(name, inventory.accounts)}'
+            yield _at(entity, number, "blf", "blf-unknown", message)
+    elif plan.line is None and len(used) == len(phone.accounts) and subject.resolver.blf_line(watched, used) is None:
+        server = subject.resolver.registrar(watched[0]).server
         yield _at(
             entity,
             number,

@@ -11,7 +11,7 @@ from offhook import expression
 from offhook.checks.subject import Subject, dotted
 from offhook.checks.table import found
 from offhook.flyingvoice.catalogue import Found, check_value, find, nearest, spell
-from offhook.flyingvoice.dialects import DIALECTS, WORDS
+from offhook.flyingvoice.dialects import DIALECTS, GUIDE, STATIC, WORDS
 from offhook.layers import model_takes
 from offhook.model import Entity, Fleet, Profile, Site, mark
 from offhook.problem import Problem
@@ -23,14 +23,18 @@ _FACTORY = ("", "admin", "admin:admin")
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Settings somewhere in the inventory: `path` leads to them, `targets` are the (dialect, model) they reach."""
+    """Settings somewhere in the inventory.
+
+    `path` leads to what holds them, `section` is their key there (settings or retired). `targets` are the
+    (dialect, model) of the phones that they reach, empty where that is not known.
+    """
 
     entity: Entity
     path: tuple[str, ...]
+    section: str
     settings: Mapping[str, str]
     unchecked: Mapping[str, str]
     targets: frozenset[tuple[str, Any]]
-    is_shared: bool
 
 
 def check(subject: Subject) -> Iterator[Problem]:
@@ -41,11 +45,11 @@ def check(subject: Subject) -> Iterator[Problem]:
         for spelled, value in holder.settings.items():
             yield from _setting(holder, spelled, value, seen, made)
         for name, value in holder.unchecked.items():
-            yield from _unchecked(holder, name, value, made)
+            yield from _unchecked(holder, name, value, seen, made)
 
 
 def holders(subject: Subject) -> Iterator[Holder]:
-    """Yield every mapping of settings: fleet, retired, models, sites, profiles, then phones that have some."""
+    """Yield every mapping of settings: the fleet's, retired ones, models, sites, profiles, phones that have some."""
     inventory, shapes = subject.inventory, subject.shapes
     fleet = inventory.fleet
 
@@ -54,21 +58,23 @@ def holders(subject: Subject) -> Iterator[Holder]:
         return targets or frozenset({(fleet.dialect, None)})
 
     everyone = reach(lambda shape: True)
-    yield Holder(fleet, (), fleet.settings, fleet.unchecked, everyone, True)
+    yield Holder(fleet, (), "settings", fleet.settings, fleet.unchecked, everyone)
+    yield Holder(fleet, (), "retired", fleet.retired, {}, everyone)
     for layer in fleet.models.values():
         targets = reach(lambda shape, name=layer.name: shape.model.name == name)
-        yield Holder(fleet, ("models", layer.spelled), layer.settings, layer.unchecked, targets, False)
+        yield Holder(fleet, ("models", layer.spelled), "settings", layer.settings, layer.unchecked, targets)
     for site in inventory.sites.values():
         targets = reach(lambda shape, name=site.id: shape.site == name)
-        yield Holder(site, (), site.settings, site.unchecked, targets, True)
+        yield Holder(site, (), "settings", site.settings, site.unchecked, targets)
     for profile in inventory.profiles.values():
         targets = reach(lambda shape, name=profile.id: name in shape.profiles)
-        yield Holder(profile, (), profile.settings, profile.unchecked, targets, True)
+        yield Holder(profile, (), "settings", profile.settings, profile.unchecked, targets)
     for phone in inventory.phones.values():
         if phone.settings or phone.unchecked:
             base = subject.resolver.base(phone)
-            targets = frozenset({(base.dialect, base.model)})
-            yield Holder(phone, (), phone.settings, phone.unchecked, targets, False)
+            known = subject.is_understood(phone)
+            targets = frozenset({(base.dialect, base.model)}) if known else frozenset()
+            yield Holder(phone, (), "settings", phone.settings, phone.unchecked, targets)
 
 
 def generated(subject: Subject) -> Mapping[str, str]:
@@ -105,7 +111,7 @@ def _setting(
 ) -> Iterator[Problem]:
     known = find(spelled)
     if known is None:
-        near = nearest(spelled, next(iter(holder.targets))[0])
+        near = nearest(spelled, min((dialect for dialect, _ in holder.targets), default=GUIDE))
         hint = f"did you mean {' or '.join(near)}? " if near else ""
         hint += "settings_unchecked sends a parameter that nobody catalogued"
         yield _at(holder, "unknown-parameter", spelled, f'no parameter "{spelled}" is catalogued', hint=hint)
@@ -126,15 +132,20 @@ def _setting(
     yield from _value(holder, spelled, value, known)
 
 
+def sayable(holder: Holder, known: Found) -> bool:
+    """Tell whether some phone that a holder reaches can be told a parameter; of unknown phones nothing is known."""
+    return not holder.targets or any(spell(known.name, dialect) is not None for dialect, _ in holder.targets)
+
+
 def _targets(holder: Holder, spelled: str, known: Found) -> Iterator[Problem]:
     """A shared layer may say what only some of its phones take; what none of them takes is a mistake."""
-    sayable = [(dialect, model) for dialect, model in holder.targets if spell(known.name, dialect) is not None]
-    if not sayable:
+    if not sayable(holder, known):
         dialects = " and ".join(sorted({dialect for dialect, _ in holder.targets}))
         message = f"{spelled} has no spelling in the {dialects} dialect"
-        yield _at(holder, "wrong-dialect", spelled, message, hint="dialect: static, where the firmware takes it")
+        other = STATIC if known.parameter.static else GUIDE
+        yield _at(holder, "wrong-dialect", spelled, message, hint=f"only the {other} dialect has it")
         return
-    models = [model for _, model in sayable if model is not None]
+    models = [model for dialect, model in holder.targets if model and spell(known.name, dialect) is not None]
     if models and not any(model_takes(model, known.parameter, known.indexes) for model in models):
         names = ", ".join(sorted({model.name for model in models}))
         yield _at(holder, "wrong-model", spelled, f"{spelled} is no parameter of a {names}")
@@ -176,8 +187,13 @@ def _secret_value(holder: Holder, spelled: str, value: str) -> Iterator[Problem]
     )
 
 
-def _unchecked(holder: Holder, name: str, value: str, made: Mapping[str, str]) -> Iterator[Problem]:
+def _unchecked(
+    holder: Holder, name: str, value: str, seen: Mapping[str, str], made: Mapping[str, str]
+) -> Iterator[Problem]:
     known = find(name)
+    if known is not None and known.name in seen:
+        message = f"{name} stands under settings too, as {seen[known.name]}"
+        yield _at(holder, "duplicate-setting", name, message, section="settings_unchecked")
     if known is not None and known.parameter.name in made:
         word = made[known.parameter.name]
         message = f"{name} is made by the inventory's own words: say it under {word}"
@@ -226,10 +242,7 @@ def _at(
     key: bool = True,
     section: str = "",
 ) -> Problem:
-    if not section:
-        is_retired = not holder.path and spelled not in holder.settings
-        section = "retired" if is_retired else "settings"
-    path = (*holder.path, section, spelled)
+    path = (*holder.path, section or holder.section, spelled)
     return found(
         identifier, mark(holder.entity, *path, key=key), message, path=dotted(holder.entity.key, *path), hint=hint
     )

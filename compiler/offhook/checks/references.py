@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from offhook.checks.subject import Subject, dotted, nearest
-from offhook.checks.table import CHECKS, found
-from offhook.flyingvoice.catalogue import find_model, models
+from offhook.checks.table import ACCEPTABLE, CHECKS, FIXED, found
 from offhook.mac import parse_mac
 from offhook.model import Entity, Fleet, Profile, Site, mark
 from offhook.problem import Problem
 
 
 def check(subject: Subject) -> Iterator[Problem]:
-    """Yield `unknown-reference` and `unknown-model` for every name that nothing has."""
+    """Yield unknown-reference for every name that nothing has; and what fleet.yaml names twice or in vain."""
     yield from _phones(subject)
     yield from _others(subject)
     yield from _fleet(subject)
@@ -54,15 +52,29 @@ def _others(subject: Subject) -> Iterator[Problem]:
 def _fleet(subject: Subject) -> Iterator[Problem]:
     inventory = subject.inventory
     fleet = inventory.fleet
-    for layer in fleet.models.values():
-        if find_model(layer.spelled) is None:
-            yield _no_model(fleet, layer.spelled, "models", layer.spelled)
+    first: dict[str, str] = {}
+    for layer in fleet.model_layers:
+        other = first.setdefault(layer.name, layer.spelled)
+        if other != layer.spelled:
+            yield found(
+                "duplicate-id",
+                mark(fleet, "models", layer.spelled, key=True),
+                f"{layer.spelled} and {other} are one model",
+                path=dotted("models", layer.spelled),
+            )
     wanted = fleet.default_environment
     if wanted is not None and wanted not in fleet.environments:
         yield from _unknown(subject, "environment", wanted, fleet.environments, fleet, "default_environment")
     for identifier in fleet.checks:
         if identifier not in CHECKS:
             yield _missing("check", identifier, CHECKS, fleet, "checks", identifier, key=True)
+        elif identifier in FIXED:
+            yield found(
+                "fixed-check",
+                mark(fleet, "checks", identifier, key=True),
+                f"{identifier} stays an error: what it finds is missing from the tree",
+                path=dotted("checks", identifier),
+            )
     for name, environment in fleet.environments.items():
         chosen = environment.phones
         for index, site in enumerate(chosen.get("sites", ())):
@@ -70,14 +82,13 @@ def _fleet(subject: Subject) -> Iterator[Problem]:
                 yield from _unknown(
                     subject, "site", site, inventory.sites, fleet, "environments", name, "phones", "sites", index
                 )
-        for index, model in enumerate(chosen.get("models", ())):
-            if find_model(model) is None:
-                yield _no_model(fleet, model, "environments", name, "phones", "models", index, key=False)
         for index, mac in enumerate(chosen.get("macs", ())):
             if (parse_mac(mac) or mac) not in inventory.phones:
                 yield from _unknown(
                     subject, "phone", mac, inventory.phones, fleet, "environments", name, "phones", "macs", index
                 )
+        for identifier in sorted(environment.accept - ACCEPTABLE):
+            yield _missing("check to accept", identifier, ACCEPTABLE, fleet, "environments", name, "accept")
 
 
 def _phonebooks(subject: Subject, entity: Entity, books: tuple[str, ...]) -> Iterator[Problem]:
@@ -88,28 +99,18 @@ def _phonebooks(subject: Subject, entity: Entity, books: tuple[str, ...]) -> Ite
 
 
 def _unknown(
-    subject: Subject, kind: str, name: str, known: Mapping[str, Any], entity: Entity, *path: str | int
+    subject: Subject, kind: str, name: str, known: Iterable[str], entity: Entity, *path: str | int
 ) -> Iterator[Problem]:
     if not subject.inventory.is_known(kind, name):
         yield _missing(kind, name, known, entity, *path)
 
 
 def _missing(
-    kind: str, name: str, known: Mapping[str, Any], entity: Entity, *path: str | int, key: bool = False
+    kind: str, name: str, known: Iterable[str], entity: Entity, *path: str | int, key: bool = False
 ) -> Problem:
     return found(
         "unknown-reference",
         mark(entity, *path, key=key),
         f'there is no {kind} "{name}"{nearest(name, known)}',
         path=dotted(entity.key, *path),
-    )
-
-
-def _no_model(entity: Entity, name: str, *path: str | int, key: bool = True) -> Problem:
-    return found(
-        "unknown-model",
-        mark(entity, *path, key=key),
-        f'there is no model "{name}"{nearest(name.upper(), models())}',
-        path=dotted(*path),
-        hint=f"known: {', '.join(models())}",
     )

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from offhook.checks.parameters import holders
 from offhook.checks.subject import Subject, dotted, nearest
 from offhook.checks.table import found
 from offhook.flyingvoice.dialects import STATIC
-from offhook.model import Entity, mark
+from offhook.model import Entity, Fleet, KeyPlan, Phone, Profile, Site, mark
 from offhook.problem import Problem
-from offhook.secrets.reference import secret_name, variable
+from offhook.secrets.reference import PREFIX, secret_name, variable
 
 _PLAIN = ("http", "tftp", "ftp")
 _WEB_PASSWORD = "static.security.user_password"
 
 
 def check(subject: Subject) -> Iterator[Problem]:
-    """Yield unknown-secret, secret-variable, plain-secret-transport and default-web-password."""
+    """Yield unknown-secret, secret-variable, misplaced-secret, plain-secret-transport and default-web-password."""
     yield from _names(subject)
+    yield from _texts(subject)
     yield from _transport(subject)
     yield from _web_password(subject)
 
@@ -30,7 +31,7 @@ def references(subject: Subject) -> Iterator[tuple[Entity, tuple[str, ...], str]
     for holder in holders(subject):
         for section, mapping in (("settings", holder.settings), ("settings_unchecked", holder.unchecked)):
             for spelled, value in mapping.items():
-                if value.startswith("secret:"):
+                if value.startswith(PREFIX):
                     yield holder.entity, (*holder.path, section, spelled), value
     fleet = subject.inventory.fleet
     for name, environment in fleet.environments.items():
@@ -40,7 +41,8 @@ def references(subject: Subject) -> Iterator[tuple[Entity, tuple[str, ...], str]
 
 def _names(subject: Subject) -> Iterator[Problem]:
     inventory = subject.inventory
-    provider = inventory.fleet.secrets.get("provider", "sops")
+    chosen = (subject.environment.secrets if subject.environment else None) or inventory.fleet.secrets
+    provider = chosen.get("provider", "sops")
     known = inventory.secret_names
     variables: dict[str, str] = {}
     for entity, path, value in references(subject):
@@ -52,7 +54,7 @@ def _names(subject: Subject) -> Iterator[Problem]:
                 "a secret's name is letters, digits, _, - and . in parts between slashes",
                 path=dotted(entity.key, *path),
             )
-        elif known.complete and name not in known.marks:
+        elif provider == "sops" and known.complete and name not in known.marks:
             yield found(
                 "unknown-secret",
                 mark(entity, *path),
@@ -69,6 +71,44 @@ def _names(subject: Subject) -> Iterator[Problem]:
                     f'"{name}" and "{other}" would both be the variable {variable(name)}',
                     path=dotted(entity.key, *path),
                 )
+
+
+def _texts(subject: Subject) -> Iterator[Problem]:
+    """A reference in a text that a phone shows or sends would be opened there."""
+    inventory = subject.inventory
+    for account in inventory.accounts.values():
+        for word in ("display_name", "label", "auth_name"):
+            yield from _text(account, getattr(account, word), word)
+    for profile in inventory.profiles.values():
+        yield from _keys(profile, profile.keys)
+    for phone in inventory.phones.values():
+        yield from _text(phone, phone.label, "label")
+        yield from _keys(phone, phone.keys)
+    for book in inventory.phonebooks.values():
+        yield from _text(book, book.title, "title")
+        for index, contact in enumerate(book.contacts):
+            yield from _text(book, contact.name, "contacts", index, "name")
+            for kind, number in contact.numbers.items():
+                yield from _text(book, number, "contacts", index, "numbers", kind)
+    layers: list[Fleet | Site | Profile | Phone] = [inventory.fleet, *inventory.sites.values()]
+    for layer in [*layers, *inventory.profiles.values(), *inventory.phones.values()]:
+        yield from _text(layer, layer.language, "language")
+
+
+def _keys(entity: Entity, plans: Mapping[int, KeyPlan]) -> Iterator[Problem]:
+    for number, plan in plans.items():
+        for word, text in ((plan.word, plan.value), ("label", plan.label), ("pickup", plan.pickup)):
+            yield from _text(entity, text, "keys", str(number), word)
+
+
+def _text(entity: Entity, text: str | None, *path: str | int) -> Iterator[Problem]:
+    if text is not None and text.startswith(PREFIX):
+        yield found(
+            "misplaced-secret",
+            mark(entity, *path),
+            "a secret stands here as a text: the phone would show or send it",
+            path=dotted(entity.key, *path),
+        )
 
 
 def _transport(subject: Subject) -> Iterator[Problem]:
@@ -93,7 +133,7 @@ def _web_password(subject: Subject) -> Iterator[Problem]:
     if not count:
         return
     said = any(_WEB_PASSWORD in holder.settings or _WEB_PASSWORD in holder.unchecked for holder in holders(subject))
-    if not said and "fleet" not in subject.inventory.broken:
+    if not said:
         yield found(
             "default-web-password",
             mark(subject.inventory.fleet),

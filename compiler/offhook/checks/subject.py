@@ -45,10 +45,19 @@ class Subject:
             if shape is None:
                 model = known[phone.model]
                 shape = made[key] = Shape(self.resolver.dialect(phone), model, phone.site, phone.profiles)
-            shapes[shape] = shapes.get(shape, 0) + 1
+            if self.is_understood(phone):
+                shapes[shape] = shapes.get(shape, 0) + 1
             if not phone.retired:
                 for identifier in phone.accounts:
                     users.setdefault(identifier, []).append(phone)
+
+    def is_placed(self, site: str | None) -> bool:
+        """Tell whether a site is known, or none is named: what an unknown one would say cannot be judged."""
+        return site is None or site in self.inventory.sites
+
+    def is_understood(self, phone: Phone) -> bool:
+        """Tell whether everything that a phone inherits from is known."""
+        return self.is_placed(phone.site) and all(name in self.inventory.profiles for name in phone.profiles)
 
     def accounts_of(self, phone: Phone) -> dict[int, Account]:
         """Return a phone's accounts by slot; unknown ones are left out."""

@@ -44,11 +44,9 @@ _LINKS = {
     "duplicate-id": (ERROR, "an id stands in two files"),
     "duplicate-mac": (ERROR, "a phone stands twice, perhaps in two spellings"),
     "unknown-reference": (ERROR, "a name that nothing has"),
-    "unknown-model": (ERROR, "a phone model that nobody knows"),
     "duplicate-extension": (ERROR, "two accounts have one extension on one SIP server"),
     "no-sip-server": (ERROR, "an account without a SIP server"),
     "account-overuse": (ERROR, "an account is on more phones than max_phones"),
-    "duplicate-account": (ERROR, "a phone has an account twice"),
     "too-many-accounts": (ERROR, "more accounts than the model has"),
     "unsure-accounts": (WARNING, "more accounts than the model is known to have"),
     "no-line-keys": (ERROR, "a line key on a model without any"),
@@ -63,6 +61,7 @@ _LINKS = {
     "unknown-time-zone": (ERROR, "a time zone that does not exist"),
     "utc-offset": (ERROR, "a UTC offset that the time zone never has"),
     "too-many-phonebooks": (ERROR, "more phonebooks than the dialect can say"),
+    "fixed-check": (ERROR, "a check whose severity cannot be changed"),
     "phonebook-url": (ERROR, "phonebooks without an address to fetch them from"),
     "word-not-in-dialect": (ERROR, "a word that the phone's dialect cannot say"),
     "pin-without-url": (ERROR, "pin without an address to pin"),
@@ -95,6 +94,12 @@ _SECRETS = {
     "plain-secret-transport": (WARNING, "secrets over a transport without encryption"),
     "default-web-password": (WARNING, "the phones' web page keeps its factory password"),
 }
+
+FIXED = frozenset({*_READING, *_SCHEMA, "duplicate-id", "duplicate-mac"}) - {"stray-file"}
+"""Checks that fleet.yaml cannot soften: what they find was not understood, and is missing from the tree."""
+
+ACCEPTABLE = frozenset({"plain-secret-transport"})
+"""Checks that an environment can accept."""
 
 CHECKS: Mapping[str, tuple[str, str]] = {**_READING, **_SCHEMA, **_LINKS, **_SETTINGS, **_SECRETS}
 
