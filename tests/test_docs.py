@@ -17,8 +17,11 @@ import pytest
 
 from inventories import ROOT, read, tree
 from offhook.checks.table import CHECKS
+from offhook.compile import tree_of
 from offhook.document import parse
 from offhook.flyingvoice.catalogue import check_value, find, spell
+from offhook.output import write_tree
+from offhook.phone.boot import boot
 from offhook.source import FOLDERS
 from offhook.validate import validate
 
@@ -234,3 +237,16 @@ def test_the_tree_obeys_the_guides_rules(layout: str, tmp_path: Path) -> None:
         else:
             entries = ElementTree.fromstring(text)
             assert {part.tag for entry in entries for part in entry} == {"Name", "Telephone"}
+
+
+def test_three_ways_to_a_phones_settings(tmp_path: Path) -> None:
+    """Flat layout: by the boot file, by the CFG file's own address, and without any boot file."""
+    fleet = read(ROOT)
+    write_tree(tmp_path / "site", tree_of(fleet))
+    url = (tmp_path / "site").as_uri() + "/"
+    by_boot_file = {mac: boot(mac, url).settings for mac in fleet.inventory.phones}
+    assert {mac: boot(mac, f"{url}{mac}.cfg").settings for mac in by_boot_file} == by_boot_file
+    for path in (tmp_path / "site").glob("*.boot"):
+        path.unlink()
+    for mac, told in by_boot_file.items():
+        assert boot(mac, url).settings.items() >= told.items()

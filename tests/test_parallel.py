@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 
-from offhook.parallel import available_processes, made_ahead, map_in_processes
+from offhook.parallel import available_processes, map_in_processes, use_in_process
 
 
 def same(value: int) -> int:
@@ -58,25 +59,29 @@ def test_there_is_at_least_one_process() -> None:
 
 @pytest.mark.parametrize("processes", [1, 2])
 @pytest.mark.parametrize("count", [0, 1, 2, 300])
-def test_what_is_made_ahead_comes_in_order(processes: int, count: int) -> None:
-    made = list(made_ahead(lambda item: "x" * 1000 + str(item), range(count), processes=processes))
-    assert made == ["x" * 1000 + str(item) for item in range(count)]
+def test_items_are_used_in_order(processes: int, count: int) -> None:
+    items = ("x" * 1000 + str(item) for item in range(count))
+    assert use_in_process(len, items, processes=processes) == [1000 + len(str(item)) for item in range(count)]
 
 
-def test_what_a_dying_maker_leaves_is_made_here() -> None:
+def test_a_user_that_dies_is_an_error() -> None:
     parent = os.getpid()
 
-    def make(item: int) -> str:
-        if item == 7 and os.getpid() != parent:
+    def use(item: int) -> int:
+        if os.getpid() != parent:
             os.kill(os.getpid(), signal.SIGKILL)
-        return str(item)
+        return item
 
-    assert list(made_ahead(make, range(20), processes=2)) == [str(item) for item in range(20)]
+    with pytest.raises(ChildProcessError):
+        use_in_process(use, range(100_000), processes=2)
 
 
-def test_a_caller_that_stops_early_leaves_no_process() -> None:
-    making = made_ahead(lambda item: "x" * 100_000, range(1000), processes=2)
-    assert next(making)
-    making.close()  # type: ignore[attr-defined]
+def test_a_maker_that_fails_leaves_no_process() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        raise ValueError("two")
+
+    with pytest.raises(ValueError, match="two"):
+        use_in_process(same, items(), processes=2)
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from offhook.parallel import made_ahead, map_in_processes
+from offhook.parallel import map_in_processes, use_in_process
 from offhook.problem import OffhookError
 from offhook.tree import File
 
@@ -77,12 +77,15 @@ def _write_new(folder: Path, shares: Sequence[Share], processes: int) -> Written
     folder.parent.mkdir(parents=True, exist_ok=True)
     stage = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
-        made = made_ahead(lambda share: [tuple(file) for file in share()], shares, processes=processes)
         # one writer: two in one directory wait for each other longer than they write
-        paths = [path for share in made for path in _put_new(stage, share)]
+        made = ([(file.path, file.text) for file in share()] for share in shares)
+        written = use_in_process(lambda files: _put_new(stage, files), made, processes=processes)
+        paths = [path for share in written for path in share]
         (stage / INDEX).write_text(_index_text(paths), encoding="utf-8")
         stage.chmod(0o755)
         os.rename(stage, folder)
+    except ChildProcessError as error:
+        raise OffhookError(f"cannot write {folder}: {error}", hint="is there room on the disk?") from error
     except OSError as error:
         raise OffhookError(f"cannot write {folder}: {error.strerror}") from error
     finally:
@@ -90,13 +93,13 @@ def _write_new(folder: Path, shares: Sequence[Share], processes: int) -> Written
     return Written(tuple(sorted(paths)), (), (), 0)
 
 
-def _put_new(stage: Path, files: Iterable[tuple[str, str, str]]) -> list[str]:
+def _put_new(stage: Path, files: Iterable[tuple[str, str]]) -> list[str]:
     """Write files that do not exist yet. os.open is half the price of open(), and there are many."""
     top = f"{stage}/"
     known = {""}
     paths = []
     opening, writing, closing, flags = os.open, os.write, os.close, os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-    for path, text, _ in files:
+    for path, text in files:
         folder = path.rpartition("/")[0]
         if folder not in known:
             os.makedirs(top + folder, exist_ok=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import marshal
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from typing import Any, BinaryIO, TypeVar
 
@@ -73,38 +73,43 @@ def map_in_processes(
     return [results[number] if number in results else keep(function(item)) for number, item in enumerate(items)]
 
 
-def made_ahead(make: Callable[[T], Any], items: Sequence[T], *, processes: int) -> Iterator[Any]:
-    """Yield make(item) for each item, in order; another process makes them while this one uses them.
+def use_in_process(use: Callable[[Any], R], items: Iterable[Any], *, processes: int) -> list[R]:
+    """Return [use(item) for item in items]: this process makes the items, another one uses them.
 
-    `make` returns plain data that marshal knows. Where the other process ends early, this one makes the rest.
+    Items and results are plain data that marshal knows. An item is gone from this process as soon as it is
+    sent, so the making costs no second copy of what it reads. Raises ChildProcessError where the other process
+    fails; with one process both are done here.
     """
-    done = 0
-    if processes > 1 and len(items) > 1 and hasattr(os, "fork"):
+    if processes < 2 or not hasattr(os, "fork"):
+        return [use(item) for item in items]
+    taking, giving = os.pipe()
 
-        def work(pipe: BinaryIO) -> None:
+    def work(answer: BinaryIO) -> None:
+        os.close(giving)
+        with os.fdopen(taking, "rb") as pipe:
+            answer.write(marshal.dumps([use(item) for item in _frames(pipe)]))
+
+    child = _start(work)
+    os.close(taking)
+    data: bytes | None = None
+    try:
+        # where the child failed, its pipe breaks: its status says so below
+        with suppress(BrokenPipeError), os.fdopen(giving, "wb") as pipe:
             for item in items:
-                data = marshal.dumps(make(item))
-                pipe.write(len(data).to_bytes(_NUMBER, "little") + data)
-                pipe.flush()
-
-        child, reading = _start(work)
-        try:
-            with os.fdopen(reading, "rb") as pipe:
-                while data := _frame(pipe):
-                    done += 1
-                    yield marshal.loads(data)
-        finally:
-            # where the caller stopped early, the child finds its pipe closed and ends
-            os.waitpid(child, 0)
-    for item in items[done:]:
-        yield make(item)
+                frame = marshal.dumps(item)
+                pipe.write(len(frame).to_bytes(_NUMBER, "little") + frame)
+    finally:
+        data = _finish(child)
+    if data is None:
+        raise ChildProcessError("the writing process ended early")
+    made: list[R] = marshal.loads(data)
+    return made
 
 
-def _frame(pipe: BinaryIO) -> bytes | None:
-    """The next whole frame of a pipe, None at its end or where it breaks off."""
-    size = int.from_bytes(pipe.read(_NUMBER), "little")
-    data = pipe.read(size)
-    return data if size and len(data) == size else None
+def _frames(pipe: BinaryIO) -> Iterator[Any]:
+    """What was sent through a pipe, frame by frame."""
+    while size := int.from_bytes(pipe.read(_NUMBER), "little"):
+        yield marshal.loads(pipe.read(size))
 
 
 def _start(work: Callable[[BinaryIO], None]) -> tuple[int, int]:

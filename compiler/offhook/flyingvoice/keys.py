@@ -49,7 +49,12 @@ def plan_key(body: Mapping[str, Any]) -> KeyPlan:
         return KeyPlan(word, str(body["type"]), get("value"), get("label"), get("line"), pickup)
     said = body[word]
     value = said if isinstance(said, str) else None
-    return KeyPlan(word, str(key_words()[word].type), value, get("label"), get("line"), pickup)
+    return KeyPlan(word, _type_text(word), value, get("label"), get("line"), pickup)
+
+
+@cache
+def _type_text(word: str) -> str:
+    return str(key_words()[word].type)
 
 
 def default_label(plan: KeyPlan) -> str:
