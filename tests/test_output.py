@@ -146,7 +146,7 @@ def test_a_first_run_that_fails_leaves_nothing(name: str, tmp_path: Path, monkey
     real = getattr(os, name)
 
     def failing(*arguments: object, **more: object) -> object:
-        monkeypatch.setattr(os, name, real)
+        setattr(os, name, real)  # once: what cleans up needs it too
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:

@@ -35,8 +35,10 @@ def test_the_answer_fits_its_schema(
     if is_broken:
         root = inventories.write_inventory(tmp_path, inventories.minimal() | {"sites/all.yaml": "x: {y: 1}\n"})
     call = [one.replace("OUT", str(tmp_path / "out")) for one in CALLS[verb]]
-    assert run(["-C", str(root), *call]) == int(is_broken)
-    answer = json.loads(capsys.readouterr().out)
+    code = run(["-C", str(root), *call])
+    said = capsys.readouterr()
+    assert code == int(is_broken), said.err
+    answer = json.loads(said.out)
     schema = json.loads((inventories.ROOT / f"schema/output/{verb}.schema.json").read_text())
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate(answer, schema, cls=jsonschema.Draft202012Validator)

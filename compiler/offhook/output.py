@@ -25,6 +25,10 @@ Share = Callable[[], Iterable[File]]
 """Makes some of a tree's files. Called in whichever process writes them."""
 
 
+Progress = Callable[[int], None]
+"""Is told the number of the share that is being made, from 1."""
+
+
 @dataclass(frozen=True, slots=True)
 class Written:
     """What became of a folder: paths written anew, changed, deleted, and how many were right already."""
@@ -40,11 +44,17 @@ class Written:
         return not (self.added or self.changed or self.deleted)
 
 
-def write_tree(folder: Path, shares: Sequence[Share], *, processes: int = 1) -> Written:
-    """Make `folder` hold the files of `shares`. Raises OffhookError where the folder or a stranger's file refuses."""
+def write_tree(
+    folder: Path, shares: Sequence[Share], *, processes: int = 1, progress: Progress = lambda _: None
+) -> Written:
+    """Make `folder` hold the files of `shares`, and tell `progress` of each share of a new folder.
+
+    Raises OffhookError where the folder or a stranger's file refuses.
+    """
     index = _read_index(folder)
     if not index and not (folder.exists() and any(folder.iterdir())):
-        return _write_new(folder, shares, processes)
+        told = [_told(share, number, progress) for number, share in enumerate(shares, start=1)]
+        return _write_new(folder, told, processes)
     return _write_over(folder, shares, index, processes)
 
 
@@ -65,6 +75,16 @@ def compare_tree(folder: Path, shares: Sequence[Share], *, processes: int = 1) -
     added, changed, same = ([path for one in made for path in one[column]] for column in range(3))
     gone = sorted(path for path in index.difference(added, changed, same) if (folder / path).is_file())
     return Written(tuple(added), tuple(changed), tuple(gone), len(same))
+
+
+def _told(share: Share, number: int, progress: Progress) -> Share:
+    """A share that tells its number when it is made, in whichever process."""
+
+    def make() -> Iterable[File]:
+        progress(number)
+        return share()
+
+    return make
 
 
 def _files(shares: Sequence[Share]) -> Iterator[File]:

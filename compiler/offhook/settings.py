@@ -164,7 +164,10 @@ class Resolver:
             self._put(base.expressions, phone, values, said)
         if self.environment is not None and self.environment.pin:
             self._put(_pinned(self.environment, base.dialect), phone, values, said)
-        if not phone.retired:
+        if phone.retired:
+            # slots that a model is not sure to have are switched off where the phone was told to use them
+            values.update(accounts.unused_slots(base.dialect, len(phone.accounts)))
+        else:
             used = self._put_accounts(phone, base, values, said)
             if base.model.line_keys:
                 self._put_keys(phone, base, used, values, said)

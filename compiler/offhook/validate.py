@@ -488,7 +488,7 @@ def _loosened(schema: Schema) -> Schema:
     for word in ("properties", "patternProperties", "dependentSchemas"):
         if word in schema:
             result[word] = {name: _loosened(part) for name, part in schema[word].items()}
-    for word in ("additionalProperties", "items", "else"):
+    for word in ("additionalProperties", "items", "else", "propertyNames"):
         if isinstance(schema.get(word), dict):
             result[word] = _loosened(schema[word])
     types = _types(schema)

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from offhook.cli.main import DONE, PROBLEMS
-from offhook.cli.options import env_option, processes, read, rev_option, show_problems
+from offhook.cli.options import env_option, processes, progress_bar, read, rev_option, show_problems
 from offhook.cli.run import Globals
 from offhook.problem import OffhookError
 
@@ -46,8 +46,12 @@ def compile(
     _refuse_inventory(root, folder)
     middle = time.perf_counter()
     shares = tree_of(fleet)
-    put = compare_tree if only_check else write_tree
-    written = put(folder, shares, processes=processes(root))
+    count = processes(root)
+    if only_check:
+        written = compare_tree(folder, shares, processes=count)
+    else:
+        with progress_bar("compiling", len(shares), quiet=settings.quiet) as progress:
+            written = write_tree(folder, shares, processes=count, progress=progress)
     if timings:
         seconds = {"read_and_check": middle - start, "resolve_and_write": time.perf_counter() - middle}
         click.echo(json.dumps({name: round(value, 3) for name, value in seconds.items()}), err=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 _MANY_BYTES = 2_000_000
+_MANY_STEPS = 20
 
 
 def rev_option() -> Decorator:
@@ -55,6 +58,27 @@ def processes(root: Path) -> int:
         if size > _MANY_BYTES:
             return available_processes()
     return 1
+
+
+@contextmanager
+def progress_bar(words: str, steps: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error that is told the step under way; nothing where that is no terminal, or the work short."""
+    if quiet or steps < _MANY_STEPS or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    # refreshed by hand: a thread of its own would be in the way of the processes that compile
+    bar = Progress(console=Console(stderr=True), transient=True, auto_refresh=False)
+    with bar:
+        task = bar.add_task(words, total=steps)
+
+        def advance(step: int) -> None:
+            bar.update(task, completed=step)
+            bar.refresh()
+
+        yield advance
 
 
 def show_problems(fleet: Fleet, *, quiet: bool) -> None:
