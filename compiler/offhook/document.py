@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from offhook import block_yaml
 from offhook.problem import Mark, Problem
 
 Value = None | str | list["Value"] | dict[str, "Value"]
@@ -66,7 +67,8 @@ def parse(file: str, content: bytes) -> tuple[Document, list[Problem]]:
     was_enabled = gc.isenabled()
     gc.disable()  # many objects and no cycle: collecting meanwhile would double the time
     try:
-        return _Reader(file, text).read()
+        fast = block_yaml.read(text)
+        return (Document(file, *fast), []) if fast is not None else _Reader(file, text).read()
     finally:
         if was_enabled:
             gc.enable()

@@ -243,18 +243,18 @@ class Resolver:
         for slot, number in zip([slot for slot in used if slot not in lines], free, strict=False):
             label = accounts.account_label(used[slot])
             line = keys.Key(keys.LINE_TYPE, line=str(slot), label=label)
-            for name, value in keys.key_parameters(base.dialect, number, line):
-                values[name] = value
-                if said is not None:
-                    said[name] = Said(value, own, phone, ("accounts", slot - 1))
+            made = keys.key_parameters(base.dialect, number, line)
+            values.update(made)
+            if said is not None:
+                said.update(dict.fromkeys(made, Said("", own, phone, ("accounts", slot - 1))))
         for number, (plan, profile_said) in plans.items():
             if number > last:
                 continue
             origin = profile_said or Said("", own, phone, ("keys", str(number)))
-            for name, value in keys.key_parameters(base.dialect, number, self._key(plan, origin, phone, used)):
-                values[name] = value
-                if said is not None:
-                    said[name] = origin
+            made = keys.key_parameters(base.dialect, number, self._key(plan, origin, phone, used))
+            values.update(made)
+            if said is not None:
+                said.update(dict.fromkeys(made, origin))
 
     def _key(self, plan: KeyPlan, origin: Said, phone: Phone, used: Mapping[int, Account]) -> keys.Key:
         """What a planned key is on this phone: expressions evaluated, the watched account looked up, a line chosen."""

@@ -77,32 +77,41 @@ def _texts(subject: Subject) -> Iterator[Problem]:
     """A reference in a text that a phone shows or sends would be opened there."""
     inventory = subject.inventory
     for account in inventory.accounts.values():
-        for word in ("display_name", "label", "auth_name"):
-            yield from _text(account, getattr(account, word), word)
+        for word, text in (
+            ("display_name", account.display_name),
+            ("label", account.label),
+            ("auth_name", account.auth_name),
+        ):
+            if text is not None and text.startswith(PREFIX):
+                yield from _text(account, text, word)
     for profile in inventory.profiles.values():
         yield from _keys(profile, profile.keys)
     for phone in inventory.phones.values():
-        yield from _text(phone, phone.label, "label")
-        yield from _keys(phone, phone.keys)
+        if phone.label is not None:
+            yield from _text(phone, phone.label, "label")
+        if phone.keys:
+            yield from _keys(phone, phone.keys)
     for book in inventory.phonebooks.values():
-        yield from _text(book, book.title, "title")
+        yield from _text(book, book.title or "", "title")
         for index, contact in enumerate(book.contacts):
             yield from _text(book, contact.name, "contacts", index, "name")
             for kind, number in contact.numbers.items():
                 yield from _text(book, number, "contacts", index, "numbers", kind)
     layers: list[Fleet | Site | Profile | Phone] = [inventory.fleet, *inventory.sites.values()]
     for layer in [*layers, *inventory.profiles.values(), *inventory.phones.values()]:
-        yield from _text(layer, layer.language, "language")
+        if layer.language is not None:
+            yield from _text(layer, layer.language, "language")
 
 
 def _keys(entity: Entity, plans: Mapping[int, KeyPlan]) -> Iterator[Problem]:
-    for number, plan in plans.items():
-        for word, text in ((plan.word, plan.value), ("label", plan.label), ("pickup", plan.pickup)):
-            yield from _text(entity, text, "keys", str(number), word)
+    for number, (word, _, value, label, _, pickup) in plans.items():
+        for option, text in ((word, value), ("label", label), ("pickup", pickup)):
+            if text is not None and text.startswith(PREFIX):
+                yield from _text(entity, text, "keys", str(number), option)
 
 
-def _text(entity: Entity, text: str | None, *path: str | int) -> Iterator[Problem]:
-    if text is not None and text.startswith(PREFIX):
+def _text(entity: Entity, text: str, *path: str | int) -> Iterator[Problem]:
+    if text.startswith(PREFIX):
         yield found(
             "misplaced-secret",
             mark(entity, *path),

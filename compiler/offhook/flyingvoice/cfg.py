@@ -8,8 +8,9 @@ phones carry; under the guide's rules it is a comment.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache, lru_cache
+from operator import itemgetter
 
 from offhook.flyingvoice.catalogue import find, group_order
 from offhook.flyingvoice.dialects import WORDS
@@ -21,7 +22,8 @@ _NUMBERS = re.compile(r"([0-9]+)")
 
 def render_cfg(values: Mapping[str, str]) -> str:
     """Return the text of a cfg file for wire parameter -> value; the order of `values` does not matter."""
-    return _skeleton(tuple(values)) % values
+    skeleton, chosen = _skeleton(tuple(values))
+    return skeleton % chosen(values)
 
 
 def in_order(names: Iterable[str]) -> list[str]:
@@ -30,15 +32,20 @@ def in_order(names: Iterable[str]) -> list[str]:
 
 
 @lru_cache(maxsize=8192)
-def _skeleton(names: tuple[str, ...]) -> str:
-    """The file's text with `%(name)s` for each value: phones of one shape share it, a phone costs one fill-in."""
+def _skeleton(names: tuple[str, ...]) -> tuple[str, Callable[[Mapping[str, str]], tuple[str, ...]]]:
+    """The file's text with %s for each value, and what picks the values: phones of one shape share both."""
     groups: list[tuple[str, list[str]]] = []
-    for name in in_order(names):
+    ordered = in_order(names)
+    for name in ordered:
         heading = _heading(name)
         if not groups or groups[-1][0] != heading:
             groups.append((heading, []))
         groups[-1][1].append(name.replace("%", "%%"))
-    return template("cfg.j2").render(groups=groups)
+    skeleton = template("cfg.j2").render(groups=groups)
+    if len(ordered) < 2:
+        # itemgetter gives no tuple for one name
+        return skeleton, lambda values: tuple(values[name] for name in ordered)
+    return skeleton, itemgetter(*ordered)
 
 
 @cache

@@ -6,7 +6,7 @@ label, so that a former label does not stay on the screen; an unused one says ty
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ _OPTIONS = frozenset({"label", "line", "value"})
 
 
 class Key(NamedTuple):
-    """What one key is on one phone. Texts are None where the key says nothing of the kind."""
+    """What one key is on one phone, in the order of `parameters`; None where it says nothing of the kind."""
 
     type: str
     line: str | None = None
@@ -34,10 +34,13 @@ def key_word(body: Mapping[str, Any]) -> str:
 
     `pickup` is an option beside another word, and `line` beside any; each is a word where it stands alone.
     """
-    words = [word for word in body if word not in _OPTIONS]
-    if len(words) > 1:
-        words = [word for word in words if word != "pickup"]
-    return words[0] if words else "line"
+    found = "line"
+    for word in body:
+        if word not in _OPTIONS:
+            if word != "pickup":
+                return word
+            found = word
+    return found
 
 
 def plan_key(body: Mapping[str, Any]) -> KeyPlan:
@@ -72,18 +75,10 @@ def parameters(dialect: str, number: int) -> tuple[str, str, str, str, str]:
     return tuple(words[word].format(n=number) for word in ("type", "line", "value", "label", "pickup"))  # type: ignore[return-value]
 
 
-def key_parameters(dialect: str, number: int, key: Key) -> Iterator[tuple[str, str]]:
-    """Yield (parameter, value) for one key."""
+def key_parameters(dialect: str, number: int, key: Key) -> dict[str, str]:
+    """Return parameter -> value for one key."""
     names = parameters(dialect, number)
-    yield names[0], key.type
-    if key.line is not None:
-        yield names[1], key.line
-    if key.value is not None:
-        yield names[2], key.value
-    if key.label is not None:
-        yield names[3], key.label
-    if key.pickup is not None:
-        yield names[4], key.pickup
+    return {name: value for name, value in zip(names, key, strict=True) if value is not None}
 
 
 def unused_keys(dialect: str, keys: int) -> dict[str, str]:
