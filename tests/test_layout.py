@@ -17,6 +17,8 @@ FLOW = [
     {"source"},
     {"model"},
     {"flyingvoice"},
+    {"schemas"},
+    {"type_plan", "editor"},
     {"validate", "secrets"},
     {"inventory"},
     {"layers"},

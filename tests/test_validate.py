@@ -16,11 +16,15 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from offhook import type_plan
 from offhook import validate as module
 from offhook.document import Document, parse
+from offhook.editor import editor_schema, write_editor_schemas
 from offhook.mac import parse_mac
+from offhook.schemas import KINDS, bundle, file_schema, types_of
+from offhook.schemas import resolved as resolved_schema
 from offhook.secrets.reference import secret_name
-from offhook.validate import KINDS, editor_schema, validate, write_editor_schemas
+from offhook.validate import validate
 
 SCHEMA = files("offhook.schema")
 
@@ -304,10 +308,10 @@ def test_text_becomes_what_its_place_wants(types: Any, text: str, typed: Any) ->
         "properties": {"a": wanted, "b": {"type": "array", "items": wanted}, "c": {"$ref": "#/$defs/x"}},
         "additionalProperties": False,
     }
-    plan = module._plan_of(schema, {"x": {"type": "object", "additionalProperties": wanted}})
+    plan = type_plan._plan_of(schema, {"x": {"type": "object", "additionalProperties": wanted}})
     value = {"a": text, "b": [text], "c": {"d": text}, "e": text}
     if plan is not None:
-        module._convert(plan, value)
+        type_plan.convert(plan, value)
     assert json.dumps(value) == json.dumps({"a": typed, "b": [typed], "c": {"d": typed}, "e": text})
 
 
@@ -570,10 +574,10 @@ def test_schemas_are_schemas(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_property_is_described(kind: str) -> None:
-    schema = module._file_schema(kind)
+    schema = file_schema(kind)
     for part in parts(schema):
         for name, wanted in part.get("properties", {}).items():
-            resolved = module._resolved(wanted, schema["$defs"])
+            resolved = resolved_schema(wanted, schema["$defs"])
             # what dependentSchemas say is added to a property described elsewhere
             assert resolved.get("description") or wanted == {"type": "string"}, name
 
@@ -588,13 +592,13 @@ def test_every_pattern_has_words(kind: str) -> None:
 def test_unknown_keys_are_refused_everywhere() -> None:
     for kind in KINDS:
         for part in parts(entity_schema(kind)):
-            if "object" in module._types(part):
+            if "object" in types_of(part):
                 assert "additionalProperties" in part, part
 
 
 def test_the_type_plan_knows_every_type_that_is_used() -> None:
     schemas = [part for kind in KINDS for part in parts(entity_schema(kind)) if not isinstance(part.get("type"), dict)]
-    assert {one for part in schemas for one in module._types(part)} == {
+    assert {one for part in schemas for one in types_of(part)} == {
         "string",
         "integer",
         "boolean",
@@ -652,13 +656,13 @@ JUNK = st.recursive(
 
 def values(schema: dict[str, Any], definitions: dict[str, Any], junk: st.SearchStrategy[Any]) -> Any:
     """Values that the schema asks for, each with `junk` in its place now and then."""
-    schema = module._resolved(schema, definitions)
+    schema = resolved_schema(schema, definitions)
 
     def inner(part: dict[str, Any]) -> Any:
         return st.deferred(lambda: values(part, definitions, junk))
 
     makers: list[Any] = []
-    for wanted in module._types(schema):
+    for wanted in types_of(schema):
         if wanted == "object":
             named = {name: inner(part) for name, part in schema.get("properties", {}).items()}
             required = {name: named[name] for name in schema.get("required", [])}
@@ -689,13 +693,13 @@ def values(schema: dict[str, Any], definitions: dict[str, Any], junk: st.SearchS
 
 
 def entities(kind: str, junk: st.SearchStrategy[Any]) -> Any:
-    schema = module._file_schema(kind)
+    schema = file_schema(kind)
     return values({"$ref": f"#/$defs/{kind}"}, schema["$defs"], junk)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_both_validators_agree(kind: str) -> None:
-    schema = module._bundle({"$ref": f"{kind}.schema.json"})
+    schema = bundle({"$ref": f"{kind}.schema.json"})
     fast, explainer = jsonschema_rs.Draft202012Validator(schema), module._explainer(kind)
 
     @given(value=entities(kind, JUNK))

@@ -12,12 +12,15 @@ from __future__ import annotations
 
 import re
 from array import array
-from itertools import count
+from collections.abc import Iterator
+from itertools import chain, count
 from typing import Any
 
 MAX_DEPTH = 8
 # libyaml refuses keys of more than 1,024 letters; nobody writes such lines by hand
 MAX_LINE = 1000
+# letters read at once, and then up to the end of the line
+PIECE = 64 * 1024
 _LINE_STEP = 1 << 20  # marks are line << 20 | column, both from 1
 _NULLS = frozenset({"~", "null"})
 
@@ -43,9 +46,8 @@ _LINE = re.compile(
     r"|(?:#.*+)?\n)"
     r"|(.*\n)"
 )
-# gap, key with its colon and gap, then a scalar or a mapping or list
-_PAIR = re.compile(rf"[{{,]( *+)({_KEY}: ++)(?:({_SCALAR})|({_FLAT}))")
-_ITEM = re.compile(rf"[\[,]( *+)(?:({_SCALAR})|({_FLAT}))")
+# inside a flow that _LINE has found good: gap; in a mapping the key with its colon and gap; scalar or inner flow
+_PART = re.compile(rf"[{{\[,]( *+)({_KEY}: ++)?+(?:({_SCALAR})|({_FLAT}))")
 
 
 class _Names(dict[str, str]):
@@ -63,6 +65,15 @@ def read(text: str) -> tuple[dict[str, Any], array[int], array[int]] | None:
     return _block(text if text.endswith("\n") else text + "\n")
 
 
+def _pieces(text: str) -> Iterator[list[tuple[str, ...]]]:
+    """The groups of every line, some thousand lines at a time: a file of 32 MiB would take 400 MB at once."""
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start + PIECE) + 1 or len(text)
+        yield _LINE.findall(text, start, end)
+        start = end
+
+
 def _block(text: str) -> tuple[dict[str, Any], array[int], array[int]] | None:
     marks, starts = array("Q"), array("Q")
     push = marks.append
@@ -77,7 +88,7 @@ def _block(text: str) -> tuple[dict[str, Any], array[int], array[int]] | None:
     items_width = top = 0
     value: Any
     places = count(_LINE_STEP + 1, _LINE_STEP)  # of each line
-    lines = map(re.Match.groups, _LINE.finditer(text))
+    lines = chain.from_iterable(_pieces(text))
     for place, (indent, head, dash, plain, one, scalar, flow, quoted, other) in zip(places, lines, strict=False):
         if head:
             column = len(indent)
@@ -175,38 +186,30 @@ def _flow(flow: str, place: int, marks: array[int], names: _Names) -> dict[str, 
     push = marks.append
     push(place)
     place += 1
-    value: Any
-    if flow[0] == "[":
-        items: list[Any] = []
-        for gap, scalar, inner in _ITEM.findall(flow):
-            place += len(gap)
-            if scalar:
-                push(place)
-                items.append(_text(scalar))
-            else:
-                value = _flow(inner, place, marks, names)
-                if value is None:
-                    return None
-                items.append(value)
-            place += len(scalar) + len(inner) + 1
-        return items
+    items: list[Any] = []
     pairs: dict[str, Any] = {}
-    for gap, head, scalar, inner in _PAIR.findall(flow):
+    value: Any
+    for gap, head, scalar, inner in _PART.findall(flow):
         place += len(gap)
-        push(place)
-        place += len(head)
-        name = names[head]
-        if name in pairs:
-            return None
+        if head:
+            push(place)
+            place += len(head)
+            name = names[head]
+            if name in pairs:
+                return None
         if scalar:
             push(place)
-            pairs[name] = _text(scalar)
+            value = _text(scalar)
         else:
-            pairs[name] = value = _flow(inner, place, marks, names)
+            value = _flow(inner, place, marks, names)
             if value is None:
                 return None
+        if head:
+            pairs[name] = value
+        else:
+            items.append(value)
         place += len(scalar) + len(inner) + 1
-    return pairs
+    return pairs if flow[0] == "{" else items
 
 
 def _key(head: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from offhook.cli.main import DONE, PROBLEMS
+from offhook.cli.codes import DONE, PROBLEMS
 from offhook.cli.options import env_option, processes, progress_bar, read, rev_option, show_problems
 from offhook.cli.run import Globals
 from offhook.problem import OffhookError

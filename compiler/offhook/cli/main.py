@@ -6,8 +6,6 @@ import sys
 
 from offhook import __version__
 
-DONE, PROBLEMS, USAGE, BUG, CHANGES, INTERRUPTED = 0, 1, 2, 3, 4, 130
-
 
 def main() -> None:
     """Run offhook with the process's arguments, and exit with its code."""

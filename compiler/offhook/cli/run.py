@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from offhook import __version__
-from offhook.cli.main import BUG, DONE, INTERRUPTED, PROBLEMS, USAGE
+from offhook.cli.codes import BUG, DONE, INTERRUPTED, PROBLEMS, USAGE
 from offhook.problem import OffhookError
 
 VERBS = {

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from offhook.cli.main import DONE, PROBLEMS
+from offhook.cli.codes import DONE, PROBLEMS
 from offhook.cli.options import env_option, read, rev_option, show_problems
 from offhook.cli.run import Globals
 from offhook.mac import parse_mac
