@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -31,12 +32,16 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What became of a folder: paths written anew, changed, deleted, and how many were right already."""
+    """What became of a folder: paths written anew, changed, deleted, and how many were right already.
+
+    `seconds` is the time that writing a new folder's files took, apart from making them.
+    """
 
     added: tuple[str, ...]
     changed: tuple[str, ...]
     deleted: tuple[str, ...]
     unchanged: int
+    seconds: float = 0.0
 
     @property
     def is_current(self) -> bool:
@@ -100,7 +105,7 @@ def _write_new(folder: Path, shares: Sequence[Share], processes: int) -> Written
         # one writer: two in one directory wait for each other longer than they write
         made = ([(file.path, file.text) for file in share()] for share in shares)
         written = use_in_process(lambda files: _put_new(stage, files), made, processes=processes)
-        paths = [path for share in written for path in share]
+        paths = [path for share, _ in written for path in share]
         (stage / INDEX).write_text(_index_text(paths), encoding="utf-8")
         stage.chmod(0o755)
         os.rename(stage, folder)
@@ -110,11 +115,15 @@ def _write_new(folder: Path, shares: Sequence[Share], processes: int) -> Written
         raise OffhookError(f"cannot write {folder}: {error.strerror}") from error
     finally:
         shutil.rmtree(stage, ignore_errors=True)
-    return Written(tuple(sorted(paths)), (), (), 0)
+    return Written(tuple(sorted(paths)), (), (), 0, sum(seconds for _, seconds in written))
 
 
-def _put_new(stage: Path, files: Iterable[tuple[str, str]]) -> list[str]:
-    """Write files that do not exist yet. os.open is half the price of open(), and there are many."""
+def _put_new(stage: Path, files: Iterable[tuple[str, str]]) -> tuple[list[str], float]:
+    """Write files that do not exist yet; return their paths, and the seconds that it took.
+
+    os.open is half the price of open(), and there are many.
+    """
+    start = time.perf_counter()
     top = f"{stage}/"
     known = {""}
     paths = []
@@ -132,7 +141,7 @@ def _put_new(stage: Path, files: Iterable[tuple[str, str]]) -> list[str]:
         finally:
             closing(descriptor)
         paths.append(path)
-    return paths
+    return paths, time.perf_counter() - start
 
 
 def _write_over(folder: Path, shares: Sequence[Share], index: set[str], processes: int) -> Written:

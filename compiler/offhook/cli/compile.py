@@ -21,7 +21,7 @@ from offhook.problem import OffhookError
 @click.option(
     "--check", "only_check", is_flag=True, help="Write nothing; fail where the folder is not what would be written."
 )
-@click.option("--timings", is_flag=True, help="Seconds of reading and writing, as JSON on standard error.")
+@click.option("--timings", is_flag=True, help="Seconds of the steps, as JSON on standard error.")
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text")
 @click.pass_obj
 def compile(
@@ -53,7 +53,11 @@ def compile(
         with progress_bar("compiling", len(shares), quiet=settings.quiet) as progress:
             written = write_tree(folder, shares, processes=count, progress=progress)
     if timings:
-        seconds = {"read_and_check": middle - start, "resolve_and_write": time.perf_counter() - middle}
+        seconds = {
+            "read_and_check": middle - start,
+            "resolve_and_write": time.perf_counter() - middle,
+            "write": written.seconds,
+        }
         click.echo(json.dumps({name: round(value, 3) for name, value in seconds.items()}), err=True)
     if style == "json":
         answer = {
