@@ -148,6 +148,8 @@ class _Reader:
         import yaml
 
         self._check_breaks()
+        if self.problems:
+            return _broken(self.file), self.problems  # YAML would count lines as no editor does
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         try:
             value = self._build(self._events(loader(self.text)), yaml)
@@ -163,7 +165,7 @@ class _Reader:
             place = error.problem_mark or error.context_mark
             line, column = (place.line + 1, place.column + 1) if place else (1, 1)
             words = ": ".join(part for part in (error.context, error.problem) if part)
-            hint = _QUOTE if "start any token" in words else ""
+            hint = next((hint for sign, hint in _SYNTAX_HINTS.items() if sign in words), "")
             self._say("yaml-syntax", line, column, _plain(words) or "no YAML", hint)
             return _broken(self.file), self.problems
         if value is None:
@@ -323,6 +325,11 @@ class _Reader:
         self.problems.append(_problem(identifier, self.file, line, column, message, hint))
 
 
+_SYNTAX_HINTS = {
+    "start any token": 'indent with blanks, and quote a text that begins with a sign of YAML: "@home", "%1"',
+    "mapping values are not allowed": 'quote a text with a colon and a blank in it: "Zeit: 3"',
+    "while parsing a flow": "look for a bracket or a comma that is missing before this place",
+}
 _QUOTE = 'quote a text that begins with a sign of YAML: "{{ site.vars.door }}", "@home"; indent with blanks'
 _REUSE = "profiles are for reuse: what several phones share goes into one"
 

@@ -94,6 +94,8 @@ def _allow(node: Any) -> None:
         raise ExpressionError(f'there is no "{node.name}" here: {", ".join(ROOTS)} are known')
     if kind == "Filter" and node.name not in FILTERS:
         raise ExpressionError(f'the filter "{node.name}" is not allowed: {", ".join(FILTERS)} are')
+    if kind == "Const" and isinstance(node.value, float):
+        raise ExpressionError("a number is a whole one")
     if kind == "Getitem" and type(node.arg).__name__ != "Const":
         raise ExpressionError("an index is a constant")
 

@@ -99,8 +99,11 @@ def _files(shares: Sequence[Share]) -> Iterator[File]:
 
 def _write_new(folder: Path, shares: Sequence[Share], processes: int) -> Written:
     """Write everything into a staged folder beside the place, then rename it once."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    stage = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        stage = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as error:
+        raise OffhookError(f"cannot write {folder}: {error.strerror}") from error
     try:
         # one writer: two in one directory wait for each other longer than they write
         made = ([(file.path, file.text) for file in share()] for share in shares)

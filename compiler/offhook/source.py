@@ -7,6 +7,7 @@ This is the only module of the front end that reads the disk or git.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Iterator
@@ -48,14 +49,19 @@ class Source:
     problems: tuple[Problem, ...]
 
 
-def find_root(start: Path) -> Path:
+def find_root(start: Path, revision: str | None = None) -> Path:
     """Return the fleet's root: `start` or the nearest folder above it that holds inventory/fleet.yaml.
 
-    Raises OffhookError where there is none.
+    With a revision the inventory need not be in the work tree, nor need there be one. Raises OffhookError
+    where there is no such folder.
     """
     start = start.absolute()
     for folder in (start, *start.parents):
         if (folder / INVENTORY / FLEET_FILE).exists():
+            return folder
+    for folder in (start, *start.parents) if revision is not None else ():
+        with contextlib.suppress(OffhookError):
+            _inventory_tree(folder, revision or "HEAD")
             return folder
     raise OffhookError(
         f"no {INVENTORY}/{FLEET_FILE} in {start} or above it",
@@ -158,7 +164,8 @@ def _walk(root: Path, folder: str) -> Iterator[tuple[str, bool]]:
     for entry in entries:
         path = f"{folder}/{entry.name}"
         if entry.is_dir(follow_symlinks=False):
-            yield from _walk(root, path)
+            if not entry.name.startswith("."):
+                yield from _walk(root, path)
         else:
             yield path, stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode)
 
@@ -183,13 +190,18 @@ def _kind(path: str) -> tuple[str | None, Problem | None]:
     """What a path is for: a kind of entity, "secret", None for a file that is none of ours; or the Problem it is."""
     parts = path.split("/")
     name = parts[-1]
-    if name in _IGNORED or name.startswith(".") or name.endswith("~"):
+    if not path.isprintable():
+        shown = path.encode("ascii", "backslashreplace").decode()
+        shown = "".join(letter if letter.isprintable() else "?" for letter in shown)
+        message = "the file's name has a control character, or is not UTF-8"
+        return None, Problem("not-a-file", Mark(shown, 1, 1), message, hint="rename it")
+    if name in _IGNORED or name.endswith("~") or (name.startswith(".") and not name.endswith(_YAML)):
         return None, None
     if parts[1:] == [FLEET_FILE]:
         return "fleet", None
     if len(parts) > 2 and parts[1] == SECRETS:
         return "secret", None
-    if len(parts) > 2 and parts[1] in FOLDERS and name.endswith(_YAML):
+    if len(parts) > 2 and parts[1] in FOLDERS and name.endswith(_YAML) and not name.startswith("."):
         return FOLDERS[parts[1]], None
     folders = ", ".join(f"{folder}/" for folder in (*FOLDERS, SECRETS))
     return None, Problem(

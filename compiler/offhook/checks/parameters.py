@@ -15,6 +15,7 @@ from offhook.flyingvoice.dialects import DIALECTS, GUIDE, STATIC, WORDS
 from offhook.layers import model_takes
 from offhook.model import Entity, Fleet, Profile, Site, mark
 from offhook.problem import Problem
+from offhook.secrets.reference import has_password
 from offhook.texts import text_fault
 
 _WEB_PASSWORDS = ("static.security.user_password", "security.user_password")
@@ -166,7 +167,7 @@ def _value(holder: Holder, spelled: str, value: str, known: Found) -> Iterator[P
         fault = check_value(known.name, value)
         if fault is not None:
             yield _at(holder, "bad-setting", spelled, f"{spelled}: {fault}", key=False)
-        elif has_credentials(value):
+        elif has_password(value):
             yield _credentials(holder, spelled)
 
 
@@ -214,17 +215,8 @@ def _unchecked(
         fault = text_fault(value)
         if fault is not None:
             yield _at(holder, "bad-setting", name, f"{name}: {fault}", section="settings_unchecked", key=False)
-        elif has_credentials(value):
+        elif has_password(value):
             yield _credentials(holder, name, section="settings_unchecked")
-
-
-def has_credentials(value: str) -> bool:
-    """Tell whether a URL carries a password (ftp://user:password@host/)."""
-    scheme, separator, rest = value.partition("://")
-    if not separator or not scheme.isalpha():
-        return False
-    login, at, _ = rest.partition("/")[0].rpartition("@")
-    return bool(at) and ":" in login
 
 
 def _credentials(holder: Holder, name: str, *, section: str = "") -> Problem:

@@ -72,7 +72,7 @@ def _fleet(subject: Subject) -> Iterator[Problem]:
             yield found(
                 "fixed-check",
                 mark(fleet, "checks", identifier, key=True),
-                f"{identifier} stays an error: what it finds is missing from the tree",
+                f"{identifier} stays an error: what it finds is missing from the tree, or a secret lost",
                 path=dotted("checks", identifier),
             )
     for name, environment in fleet.environments.items():

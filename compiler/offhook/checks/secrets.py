@@ -10,7 +10,7 @@ from offhook.checks.table import found
 from offhook.flyingvoice.dialects import STATIC
 from offhook.model import Entity, Fleet, KeyPlan, Phone, Profile, Site, mark
 from offhook.problem import Problem
-from offhook.secrets.reference import PREFIX, secret_name, variable
+from offhook.secrets.reference import PREFIX, has_password, secret_name, variable
 
 _PLAIN = ("http", "tftp", "ftp")
 _WEB_PASSWORD = "static.security.user_password"
@@ -74,7 +74,7 @@ def _names(subject: Subject) -> Iterator[Problem]:
 
 
 def _texts(subject: Subject) -> Iterator[Problem]:
-    """A reference in a text that a phone shows or sends would be opened there."""
+    """A reference in a text that a phone shows or sends would be opened there; a password in an address is shown."""
     inventory = subject.inventory
     for account in inventory.accounts.values():
         for word, text in (
@@ -82,7 +82,7 @@ def _texts(subject: Subject) -> Iterator[Problem]:
             ("label", account.label),
             ("auth_name", account.auth_name),
         ):
-            if text is not None and text.startswith(PREFIX):
+            if text is not None and (text.startswith(PREFIX) or "@" in text):
                 yield from _text(account, text, word)
     for profile in inventory.profiles.values():
         yield from _keys(profile, profile.keys)
@@ -106,7 +106,7 @@ def _texts(subject: Subject) -> Iterator[Problem]:
 def _keys(entity: Entity, plans: Mapping[int, KeyPlan]) -> Iterator[Problem]:
     for number, (word, _, value, label, _, pickup) in plans.items():
         for option, text in ((word, value), ("label", label), ("pickup", pickup)):
-            if text is not None and text.startswith(PREFIX):
+            if text is not None and (text.startswith(PREFIX) or "@" in text):
                 yield from _text(entity, text, "keys", str(number), option)
 
 
@@ -116,6 +116,13 @@ def _text(entity: Entity, text: str, *path: str | int) -> Iterator[Problem]:
             "misplaced-secret",
             mark(entity, *path),
             "a secret stands here as a text: the phone would show or send it",
+            path=dotted(entity.key, *path),
+        )
+    elif has_password(text):
+        yield found(
+            "clear-secret",
+            mark(entity, *path),
+            "an address with a password in it: every phone, log and reviewer would see it",
             path=dotted(entity.key, *path),
         )
 

@@ -43,6 +43,9 @@ def compile(
     if fleet.has_errors:
         return PROBLEMS
     folder = out if out is not None else root / "site"
+    usual = fleet.inventory.fleet.default_environment
+    if out is None and environment is not None and environment != usual and not settings.quiet:
+        click.echo(f"{folder} takes the tree of {environment}; --out keeps environments apart", err=True)
     _refuse_inventory(root, folder)
     middle = time.perf_counter()
     shares = tree_of(fleet)
@@ -97,6 +100,8 @@ def _say(settings: Globals, folder: Path, written: object, only_check: bool) -> 
 def _refuse_inventory(root: Path, folder: Path) -> None:
     """A tree written into the inventory, or around it, would become input."""
     target, inventory = folder.absolute().resolve(), (root / "inventory").resolve()
+    if ".git" in target.parts:
+        raise OffhookError(f"--out {folder} lies in git's own folder", hint="name a folder beside inventory/")
     if target == inventory or inventory in target.parents or target in inventory.parents:
         raise OffhookError(
             f"--out {folder} holds the inventory, or is held by it", hint="name a folder beside inventory/"

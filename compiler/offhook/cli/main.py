@@ -13,8 +13,12 @@ def main() -> None:
         # a line of its own before click is imported: scripts ask this often
         print(f"offhook {__version__}")
         return
+    import signal
+
     from offhook.cli.run import run
 
+    # CI ends its jobs by SIGTERM: what an interrupt cleans up, this cleans up too
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(run(sys.argv[1:]))
 
 

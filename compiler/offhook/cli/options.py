@@ -43,7 +43,7 @@ def read(
 
     # an inventory is hundreds of thousands of objects and no cycle: collecting would cost a third of the time
     gc.disable()
-    root = find_root(settings.directory)
+    root = find_root(settings.directory, revision)
     return root, read_fleet(root, revision, environment=environment, base=against, processes=processes(root))
 
 

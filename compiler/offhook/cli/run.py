@@ -80,6 +80,9 @@ def offhook(ctx: click.Context, directory: Path, color: str, quiet: bool, verbos
 
 def run(arguments: Sequence[str]) -> int:
     """Run offhook and return its exit code: 0, 1 problems or refusal, 2 usage, 3 a bug, 4 changes, 130 interrupted."""
+    if sys.stdout is None:
+        # closed by the caller: the answer has nowhere to go, and the work is done all the same
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     try:
         code = offhook.main(list(arguments), prog_name="offhook", standalone_mode=False)
         sys.stdout.flush()
@@ -95,8 +98,13 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         return INTERRUPTED
+    except OSError as error:
+        # what no step foresaw: a full disk behind standard output, a path that cannot be
+        place = f"{error.filename}: " if error.filename else ""
+        _say(f"{place}{error.strerror or 'the system refuses'}".lower(), "")
+        return PROBLEMS
     except MemoryError:
-        _say("not enough memory", "compile with fewer phones an environment, or on a larger machine")
+        _say("not enough memory", "a larger machine, or less at once")
         return PROBLEMS
     except Exception as error:
         _report(error)

@@ -27,6 +27,10 @@ def read_memory(path: str | Path) -> dict[str, str]:
         raise OffhookError(f"{path} is not JSON", hint="remove it to begin with a phone from the factory") from error
     if not isinstance(content, dict) or not all(isinstance(value, str) for value in content.values()):
         raise OffhookError(f"{path} is not a JSON object of texts")
+    try:
+        "".join([*content, *content.values()]).encode()
+    except UnicodeEncodeError as error:
+        raise OffhookError(f"{path} is not a JSON object of texts") from error
     return content
 
 

@@ -75,6 +75,8 @@ def parse_target(text: str) -> Target:
     """
     if _CONTROL.search(text):
         raise OffhookError("a URL holds a control character")
+    if text.startswith("file:/") and not text.startswith("file://"):
+        text = "file://" + text.removeprefix("file:")  # RFC 8089, section 2: both forms name a local file
     try:
         parts = urlsplit(text)
         port = parts.port
@@ -82,7 +84,10 @@ def parse_target(text: str) -> Target:
         raise OffhookError("a URL has an invalid host or port") from error
     if parts.scheme not in PORTS or not _ABSOLUTE.match(text):
         found = f'"{parts.scheme}"' if parts.scheme else "none"
-        raise OffhookError(f"the scheme of a URL is {found}, expected file, ftp, http, https or tftp")
+        raise OffhookError(
+            f"the scheme of a URL is {found}, expected file, ftp, http, https or tftp",
+            hint="a folder is named file:///path/to/site/, a server tftp://192.0.2.1/",
+        )
     if parts.scheme == "file" and parts.netloc not in ("", "localhost"):
         raise OffhookError("a file URL names a host, expected file:///path/")
     path, query = _split_query(parts.scheme, text)

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from offhook.phone.boot import BootResult, Request
 from offhook.phone.fetch import HIDDEN, printable
 
-_SECRET_NAME = re.compile(r"([a-z0-9]+_)*(password|passwd|pwd|passphrase|secret|psk|pin)", re.IGNORECASE)
+_SECRET_NAME = re.compile(r"([a-z0-9]+_)*(password|passwd|pass|pwd|passphrase|secret|psk|pin|key)", re.IGNORECASE)
 _SECRET_PARAMETER = re.compile(r"\baes_key", re.IGNORECASE)
 _URL_PASSWORD = re.compile(r"(://[^/\s:@]*:)[^/\s]*@")
 _SEALED = "secret:"

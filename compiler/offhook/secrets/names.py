@@ -7,6 +7,7 @@ can tell that a name is missing. A name is the path of keys through a file of in
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,8 @@ from offhook.problem import Mark, Problem
 from offhook.source import InventoryFile
 
 _SOPS = "sops"
-_SEALED = "ENC["
+_BASE64 = "[A-Za-z0-9+/]+={0,2}"
+_SEALED = re.compile(rf"ENC\[AES256_GCM,data:{_BASE64},iv:{_BASE64},tag:{_BASE64},type:[a-z]+\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ def read_names(files: list[InventoryFile]) -> tuple[SecretNames, list[Problem]]:
                 )
                 continue
             marks[name] = place
-            if not (isinstance(value, str) and value.startswith(_SEALED)):
+            if not (isinstance(value, str) and _SEALED.fullmatch(value)):
                 problems.append(
                     Problem(
                         "unsealed-secret",
