@@ -42,7 +42,7 @@ _ONE = rf"(?:\{{(?P<one>{_KEY}: ++)|\[)({_SCALAR})(?(one)\}}|\])"
 # comment has the indent alone, any other line the last group alone
 _LINE = re.compile(
     rf"(?!.{{{MAX_LINE}}})( *+)(?:"
-    rf"(?:({_KEY}:(?: ++(?![#\n])|(?=[ \n])))|(- ++))(?:({_PLAIN})|{_ONE}|({_FLOW})|({_QUOTED}))?+(?: ++#.*+| *+)\n"
+    rf"(?:({_KEY}:(?: ++(?![#\n])|(?=[ \n])))|(- ++))(?:({_PLAIN})|{_ONE}|({_FLOW})|({_QUOTED}))?+(?: ++#(?![^ #\n]).*+| *+)\n"
     r"|(?:#.*+)?\n)"
     r"|(.*\n)"
 )

@@ -32,6 +32,8 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]")
 _HIDDEN_BREAK = re.compile("[\x85\u2028\u2029]")
 # what YAML itself refuses
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# `label: Phone #3`: to YAML a comment, to who wrote it most likely a part of the text
+_TIGHT_COMMENT = re.compile(r"\S +#[^\s#]")
 # where a text has none of these, only quoted and block scalars can hold a control character or an edge blank
 _UNUSUAL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]")
 
@@ -204,6 +206,7 @@ class _Reader:
         document_start = yaml.DocumentStartEvent
         marks, push = self.marks, self.marks.append
         is_unusual = _UNUSUAL.search(self.text) is not None
+        lines = self.text.split("\n") if _TIGHT_COMMENT.search(self.text) else None
         intern: dict[str, str] = {}
         # a frame: the container being filled, the key that waits for a value (None: a key is next), where the
         # marks of a value to be dropped begin (-1: keep it), and the container's own index in marks
@@ -235,6 +238,8 @@ class _Reader:
                     push(place)
                     key = intern.setdefault(text, text)
                     continue
+                if lines is not None and not style:
+                    self._check_comment(lines, event.end_mark)
                 push(place)
                 value: Value = None if not style and text in _NULLS else text
             elif kind is mapping_start or kind is sequence_start:
@@ -307,6 +312,16 @@ class _Reader:
             self._refuse("control-character", place, "a line break or control character in a text", hint)
         elif text != text.strip():
             self._refuse("edge-blank", place, "a text begins or ends with a blank")
+
+    def _check_comment(self, lines: list[str], end: Any) -> None:
+        """Refuse a comment that follows a plain text as if it were a part of it."""
+        rest = lines[end.line][end.column :] if end.line < len(lines) else ""
+        comment = rest.lstrip(" ")
+        if comment.startswith("#") and comment[1:2].strip("# "):
+            column = end.column + len(rest) - len(comment) + 1
+            message = "what follows # is a comment to YAML, and is cut off"
+            hint = 'quote the text to keep it: "Phone #3"; a comment has a blank after its #'
+            self._say("tight-comment", end.line + 1, column, message, hint)
 
     def _check_node(self, event: Any, place: int) -> None:
         if event.anchor is not None:

@@ -24,6 +24,7 @@ _READING = {
     "not-a-mapping": (ERROR, "a file is a mapping from id to entity"),
     "control-character": (ERROR, "a line break or control character would reach a phone's file"),
     "edge-blank": (ERROR, "a text begins or ends with a blank"),
+    "tight-comment": (ERROR, "a comment that looks like a part of the text before it"),
     "not-a-file": (ERROR, "a link or special file stands in the inventory"),
     "stray-file": (WARNING, "a file that nothing reads"),
     "no-fleet": (ERROR, "there is no fleet.yaml"),
