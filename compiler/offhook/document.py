@@ -12,7 +12,7 @@ import gc
 import re
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from offhook import block_yaml
@@ -23,13 +23,18 @@ Value = None | str | list["Value"] | dict[str, "Value"]
 MAX_BYTES = 32 * 1024 * 1024
 MAX_DEPTH = 32
 MAX_BREAKS = 20
+MAX_PROBLEMS = 1000
 _COLUMN_BITS = 20
 _COLUMN_MASK = (1 << _COLUMN_BITS) - 1
+MAX_LINE = _COLUMN_MASK - 2  # the end of a line, and what stands behind it, have a column too
+_MANY = 64  # parts of a mapping or list whose places are worth keeping
 _NULLS = frozenset({"", "~", "null"})
 # what a scalar may not hold: C0, DEL, C1, the separators of lines and paragraphs, the byte order mark, surrogates
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]")
-# line breaks to YAML 1.1 that no editor shows as such: YAML would fold them into blanks without a word
-_HIDDEN_BREAK = re.compile("[\x85\u2028\u2029]")
+# line breaks to YAML 1.1 that neither editors nor git show as such: YAML would fold them without a word, or
+# begin another key behind them
+_HIDDEN_BREAK = re.compile("[\x85\u2028\u2029]|\r(?!\n)")
+_PERHAPS_HIDDEN_BREAK = re.compile("[\r\x85\u2028\u2029]")
 # what YAML itself refuses
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 # `label: Phone #3`: to YAML a comment, to who wrote it most likely a part of the text
@@ -52,6 +57,8 @@ class Document:
     marks: array[int]
     starts: array[int]
     broken: bool = False
+    # from the index of a large mapping or list in marks: where its parts stand, kept by mark_of
+    _parts: dict[int, dict[str | int, int]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
 
 def parse(file: str, content: bytes) -> tuple[Document, list[Problem]]:
@@ -66,6 +73,11 @@ def parse(file: str, content: bytes) -> tuple[Document, list[Problem]]:
         column = len(content[content.rfind(b"\n", 0, error.start) + 1 : error.start].decode()) + 1
         message = "the file is not UTF-8"
         return _broken(file), [_problem("not-utf8", file, line, column, message, "save it as UTF-8")]
+    if len(text) > MAX_LINE:
+        for line, letters in enumerate(text.split("\n"), start=1):
+            if len(letters) > MAX_LINE:
+                message = f"the line is longer than {MAX_LINE:,} letters"
+                return _broken(file), [_problem("file-too-big", file, line, 1, message)]
     was_enabled = gc.isenabled()
     gc.disable()  # many objects and no cycle: collecting meanwhile would double the time
     try:
@@ -99,19 +111,34 @@ def mark_of(document: Document, path: Sequence[str | int], *, key: bool = False)
 
 def _inner(document: Document, value: Value, index: int, part: str | int, *, is_top: bool) -> tuple[int, int] | None:
     """The indexes in `marks` of a part's key (or item) and value, None where there is no such part."""
-    if isinstance(value, dict) and part in value:
-        if is_top:
-            place = document.starts[list(value).index(str(part))]
-            return place, place + 1
-        place = index + 1
+    if isinstance(value, dict):
+        if part not in value:
+            return None
+    elif not (isinstance(value, list) and isinstance(part, int) and 0 <= part < len(value)):
+        return None
+    parts: Iterator[Any] = zip(value, document.starts, strict=False) if is_top else _places(value, index)
+    if len(value) < _MANY:
+        place = next((place for name, place in parts if name == part), None)
+    else:
+        if index not in document._parts:
+            document._parts[index] = dict(parts)
+        place = document._parts[index].get(part)
+    if place is None:
+        return None
+    return (place, place + 1) if isinstance(value, dict) else (place, place)
+
+
+def _places(value: Value, index: int) -> Iterator[tuple[str | int, int]]:
+    """The keys of a mapping, or the numbers of a list's items, with their indexes in `marks`."""
+    index += 1
+    if isinstance(value, dict):
         for name, inner in value.items():
-            if name == part:
-                return place, place + 1
-            place += 1 + _count(inner)
-    if isinstance(value, list) and isinstance(part, int) and 0 <= part < len(value):
-        place = index + 1 + sum(map(_count, value[:part]))
-        return place, place
-    return None
+            yield name, index
+            index += 1 + _count(inner)
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield number, index
+            index += _count(inner)
 
 
 def _count(value: Value) -> int:
@@ -150,6 +177,7 @@ class _Reader:
         import yaml
 
         self._check_breaks()
+        self._check_directives()
         if self.problems:
             return _broken(self.file), self.problems  # YAML would count lines as no editor does
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -165,6 +193,8 @@ class _Reader:
             return _broken(self.file), self.problems
         except yaml.MarkedYAMLError as error:
             place = error.problem_mark or error.context_mark
+            if _BEGINS_EARLIER.search(f"{error.context}: {error.problem}"):
+                place = error.context_mark or place
             line, column = (place.line + 1, place.column + 1) if place else (1, 1)
             words = ": ".join(part for part in (error.context, error.problem) if part)
             hint = next((hint for sign, hint in _SYNTAX_HINTS.items() if sign in words), "")
@@ -184,19 +214,33 @@ class _Reader:
         return self.text.count("\n", 0, position) + 1, position - self.text.rfind("\n", 0, position)
 
     def _check_breaks(self) -> None:
+        if not _PERHAPS_HIDDEN_BREAK.search(self.text):
+            return  # the usual case, several times as fast
         for number, found in enumerate(_HIDDEN_BREAK.finditer(self.text)):
             if number == MAX_BREAKS:
                 return
             line, column = self._place(found.start())
             self._say("control-character", line, column, "a hidden line break: U+" + f"{ord(found.group()):04X}")
 
-    @staticmethod
-    def _events(loader: Any) -> Iterator[Any]:
+    def _check_directives(self) -> None:
+        """Refuse what YAML itself would take: thousands of directives keep libyaml busy for minutes."""
+        found = 0 if self.text.startswith("%") else self.text.find("\n%") + 1
+        if found or self.text.startswith("%"):
+            line, column = self._place(found)
+            self._say("yaml-syntax", line, column, "directives are not read", "remove the lines that begin with %")
+
+    def _events(self, loader: Any) -> Iterator[Any]:
         get = loader.get_event
-        event = get()
-        while event is not None:
-            yield event
+        event = None
+        try:
             event = get()
+            while event is not None:
+                yield event
+                event = get()
+        except (ValueError, OverflowError):  # bytes in a tag, or an escape, that PyYAML itself cannot decode
+            line, column = (event.end_mark.line + 1, event.end_mark.column + 1) if event else (1, 1)
+            self._say("yaml-syntax", line, column, "an escape that stands for no letter follows")
+            raise _Stop from None
 
     def _build(self, events: Iterator[Any], yaml: Any) -> Value:
         """The value of the one document in `events`; its marks and starts are filled on the way."""
@@ -209,12 +253,13 @@ class _Reader:
         lines = self.text.split("\n") if _TIGHT_COMMENT.search(self.text) else None
         intern: dict[str, str] = {}
         # a frame: the container being filled, the key that waits for a value (None: a key is next), where the
-        # marks of a value to be dropped begin (-1: keep it), and the container's own index in marks
-        stack: list[tuple[Any, str | None, int, int]] = []
+        # marks of a value to be dropped begin (-1: keep it), and the marks of the container's keys
+        stack: list[tuple[Any, str | None, int, dict[str, int]]] = []
         root: list[Value] = []
         container: Any = root
         key: str | None = None
-        drop, own, documents = -1, 0, 0
+        keys: dict[str, int] = {}
+        drop, documents = -1, 0
         for event in events:
             kind = event.__class__
             if kind is scalar_event:
@@ -228,11 +273,12 @@ class _Reader:
                     self._check_node(event, place)
                 if key is None and container.__class__ is dict:
                     if text in container:
-                        first = self._key_mark(container, own, text)
-                        self._twice(text, place, first)
+                        self._twice(text, place, keys[text])
                         drop = len(marks)
-                    elif text == "<<" and not style:
-                        self._refuse("yaml-merge", place, "merge keys are not read", _REUSE)
+                    else:
+                        keys[text] = place
+                        if text == "<<" and not style:
+                            self._refuse("yaml-merge", place, "merge keys are not read", _REUSE)
                     if len(stack) == 1 and drop < 0:
                         self.starts.append(len(marks))
                     push(place)
@@ -251,15 +297,15 @@ class _Reader:
                     self._stop("yaml-key", place, "a key is a text, not a mapping or a list", _QUOTE)
                 if len(stack) >= MAX_DEPTH:
                     self._stop("yaml-too-deep", place, f"nested more than {MAX_DEPTH} deep")
-                stack.append((container, key, drop, own))
-                own = len(marks)
+                stack.append((container, key, drop, keys))
+                keys = {}
                 push(place)
                 container = {} if kind is mapping_start else []
                 key, drop = None, -1
                 continue
             elif kind in ends:
                 value = container
-                container, key, drop, own = stack.pop()
+                container, key, drop, keys = stack.pop()
             elif kind is alias_event:
                 start = event.start_mark
                 place = start.line + 1 << _COLUMN_BITS | start.column + 1
@@ -293,15 +339,6 @@ class _Reader:
                 container.append(value)
         return root[0] if root else None
 
-    def _key_mark(self, container: dict[str, Value], own: int, key: str) -> int:
-        """The mark of a key that a mapping has already."""
-        place = own + 1
-        for name, value in container.items():
-            if name == key:
-                break
-            place += 1 + _count(value)
-        return self.marks[place]
-
     def _twice(self, key: str, place: int, first: int) -> None:
         line = first >> _COLUMN_BITS
         self._refuse("duplicate-key", place, f'key "{_shown(key)}" stands twice: first at line {line}')
@@ -321,7 +358,7 @@ class _Reader:
             column = end.column + len(rest) - len(comment) + 1
             message = "what follows # is a comment to YAML, and is cut off"
             hint = 'quote the text to keep it: "Phone #3"; a comment has a blank after its #'
-            self._say("tight-comment", end.line + 1, column, message, hint)
+            self._refuse("tight-comment", end.line + 1 << _COLUMN_BITS | column, message, hint)
 
     def _check_node(self, event: Any, place: int) -> None:
         if event.anchor is not None:
@@ -334,7 +371,11 @@ class _Reader:
         raise _Stop
 
     def _refuse(self, identifier: str, place: int, message: str, hint: str = "") -> None:
-        self._say(identifier, place >> _COLUMN_BITS, place & _COLUMN_MASK, message, hint)
+        line, column = place >> _COLUMN_BITS, place & _COLUMN_MASK
+        self._say(identifier, line, column, message, hint)
+        if len(self.problems) >= MAX_PROBLEMS:
+            self._say("yaml-syntax", line, column, f"{MAX_PROBLEMS:,} problems: the rest of the file is not read")
+            raise _Stop
 
     def _say(self, identifier: str, line: int, column: int, message: str, hint: str = "") -> None:
         self.problems.append(_problem(identifier, self.file, line, column, message, hint))
@@ -345,6 +386,8 @@ _SYNTAX_HINTS = {
     "mapping values are not allowed": 'quote a text with a colon and a blank in it: "Zeit: 3"',
     "while parsing a flow": "look for a bracket or a comma that is missing before this place",
 }
+# libyaml finds out far behind the mistake that a quote is not closed, or that a key has no colon
+_BEGINS_EARLIER = re.compile("quoted scalar: found unexpected (end|document)|could not find expected ':'")
 _QUOTE = 'quote a text that begins with a sign of YAML: "{{ site.vars.door }}", "@home"; indent with blanks'
 _REUSE = "profiles are for reuse: what several phones share goes into one"
 

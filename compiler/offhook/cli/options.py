@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from offhook.compile import Fleet
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
-_MANY_BYTES = 2_000_000
+_MANY_BYTES = 500_000
 _MANY_STEPS = 20
 
 
