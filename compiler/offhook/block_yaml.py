@@ -40,9 +40,11 @@ _FLOW = rf"(?:\{{(?: *+{_KEY}: ++{_ANY}{_NEXT})*+ *\}}|\[(?: *+{_ANY}{_NEXT})*+ 
 _ONE = rf"(?:\{{(?P<one>{_KEY}: ++)|\[)({_SCALAR})(?(one)\}}|\])"
 # indent; key with its colon and gap, or dash with its gap; plain, the two of _ONE, flow or quoted. A blank line or a
 # comment has the indent alone, any other line the last group alone
+# a comment right after its # looks like a part of the text: the event reader refuses it
+_END = r"(?: ++#(?![^ #\n]).*+| *+)"
 _LINE = re.compile(
     rf"(?!.{{{MAX_LINE}}})( *+)(?:"
-    rf"(?:({_KEY}:(?: ++(?![#\n])|(?=[ \n])))|(- ++))(?:({_PLAIN})|{_ONE}|({_FLOW})|({_QUOTED}))?+(?: ++#(?![^ #\n]).*+| *+)\n"
+    rf"(?:({_KEY}:(?: ++(?![#\n])|(?=[ \n])))|(- ++))(?:({_PLAIN})|{_ONE}|({_FLOW})|({_QUOTED}))?+{_END}\n"
     r"|(?:#.*+)?\n)"
     r"|(.*\n)"
 )
