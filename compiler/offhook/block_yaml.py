@@ -11,10 +11,14 @@ at most two levels; plain scalars and simple quotes of one line; comments. A lin
 from __future__ import annotations
 
 import re
+import sys
 from array import array
 from collections.abc import Iterator
 from itertools import chain, count
 from typing import Any
+
+# before, a possessive quantifier around what can step back matches wrongly (CPython issue 106052): the event reader reads
+IS_USABLE = sys.version_info >= (3, 11, 5)
 
 MAX_DEPTH = 8
 # libyaml refuses keys of more than 1,024 letters; nobody writes such lines by hand
@@ -62,7 +66,7 @@ class _Names(dict[str, str]):
 
 def read(text: str) -> tuple[dict[str, Any], array[int], array[int]] | None:
     """Return the value, marks and starts (see `Document`) of a text in the subset, None for any other text."""
-    if not text.replace("\n", "").isprintable():
+    if not IS_USABLE or not text.replace("\n", "").isprintable():
         return None  # blanks other than " ", controls, hidden line breaks, surrogates: for the event reader to judge
     return _block(text if text.endswith("\n") else text + "\n")
 

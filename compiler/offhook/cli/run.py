@@ -100,6 +100,7 @@ def run(arguments: Sequence[str]) -> int:
         return INTERRUPTED
     except OSError as error:
         # what no step foresaw: a full disk behind standard output, a path that cannot be
+        _drop_output()
         place = f"{error.filename}: " if error.filename else ""
         _say(f"{place}{error.strerror or 'the system refuses'}".lower(), "")
         return PROBLEMS
@@ -109,6 +110,14 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         _report(error)
         return BUG
+
+
+def _drop_output() -> None:
+    """Forget what standard output cannot take, so that the interpreter does not try again at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _color(choice: str) -> bool | None:
