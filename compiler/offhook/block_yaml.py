@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from itertools import chain, count
 from typing import Any
 
-# before, a possessive quantifier around what can step back matches wrongly (CPython issue 106052): the event reader reads
+# earlier, a possessive quantifier around what can step back matches wrongly (CPython issue 106052)
 IS_USABLE = sys.version_info >= (3, 11, 5)
 
 MAX_DEPTH = 8
