@@ -132,6 +132,20 @@ def test_show_has_the_documented_shape(fleet: Path, capsys: pytest.CaptureFixtur
     assert answer["settings"]["account.2.enable"]["layer"] == "compiler"
 
 
+def test_show_names_who_said_a_port_only_where_it_is_taken(fleet: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A fleet's port is not that of an account's own server, and is not named as its source."""
+    files = inventories.minimal()
+    files["fleet.yaml"]["sip"]["port"] = "5070"
+    files["accounts/all.yaml"]["alice"]["sip"] = {"server": "other.example.com"}
+    files["phones/all.yaml"][MAC]["accounts"] = ["alice", "bob"]
+    inventories.write_inventory(fleet, files)
+    _, out, _ = call(capsys, "-C", fleet, "show", MAC, "--format", "json")
+    settings = json.loads(out)["settings"]
+    ports = {slot: settings[f"account.{slot}.sip_server_port"] for slot in (1, 2)}
+    assert (ports[1]["value"], ports[1]["layer"]) == ("5060", "accounts/alice")
+    assert (ports[2]["value"], ports[2]["layer"]) == ("5070", "fleet")
+
+
 def test_show_names_near_macs(fleet: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = call(capsys, "-C", fleet, "show", "0021f2000002")
     assert (code, out) == (1, "")

@@ -216,13 +216,13 @@ class Resolver:
         section, _, inner = word.rpartition(".")
         if section != "sip":
             return Said(value, f"accounts/{account.id}", account, (word,))
-        site = self.inventory.sites.get(account.site) if account.site else None
-        if site is not None and getattr(account.sip, inner) is None and getattr(site.sip, inner) is not None:
-            return Said(value, f"sites/{site.id}", site, ("sip", inner))
-        fleet = self.inventory.fleet
-        if getattr(account.sip, inner) is None and getattr(fleet.sip, inner) is not None:
-            return Said(value, "fleet", fleet, ("sip", inner))
-        return Said(value, f"accounts/{account.id}", account, ("sip", inner))
+        layer = self.registrar(account).said_by.get(inner, 0)
+        site = self.inventory.sites.get(account.site or "")
+        if layer == 1 and site is not None:
+            return Said(value, f"sites/{site.id}", site, (section, inner))
+        if layer == 2:
+            return Said(value, "fleet", self.inventory.fleet, (section, inner))
+        return Said(value, f"accounts/{account.id}", account, (section, inner))
 
     def _put_keys(
         self,

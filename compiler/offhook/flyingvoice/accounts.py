@@ -6,9 +6,10 @@ slot is switched off by `enable` alone: nothing documented clears its texts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from offhook.flyingvoice.dialects import TRANSPORTS, WORDS
 from offhook.model import Account, Sip
@@ -25,6 +26,8 @@ class Registrar:
     transport: str
     outbound_proxy: str | None
     outbound_proxy_port: int
+    said_by: Mapping[str, int]
+    """Word under `sip:` -> which of the layers says it (0: the account); words that nobody says are missing."""
 
 
 def registrar(own: Sip, site: Sip | None, fleet: Sip) -> Registrar:
@@ -33,25 +36,26 @@ def registrar(own: Sip, site: Sip | None, fleet: Sip) -> Registrar:
     A port and a transport belong to the server that they stand beside or above: a fleet's port is not
     taken for a site's own server. The same holds for the outbound proxy and its port.
     """
-    layers = (own, fleet) if site is None else (own, site, fleet)
-    server, server_layers = _first(layers, "server")
-    proxy, proxy_layers = _first(layers, "outbound_proxy")
+    layers = (own, site or Sip(), fleet)
+    said_by: dict[str, int] = {}
+
+    def first(word: str, beside: str, default: Any = None) -> Any:
+        """The first layer's value of a word, down to the layer that says the word it stands beside."""
+        for layer, sip in enumerate(layers[: said_by.get(beside, len(layers)) + 1]):
+            value = getattr(sip, word)
+            if value is not None:
+                said_by[word] = layer
+                return value
+        return default
+
     return Registrar(
-        server,
-        next((sip.port for sip in server_layers if sip.port is not None), DEFAULT_PORT),
-        next((sip.transport for sip in server_layers if sip.transport is not None), "udp"),
-        proxy,
-        next((sip.outbound_proxy_port for sip in proxy_layers if sip.outbound_proxy_port is not None), DEFAULT_PORT),
+        server=first("server", "server"),
+        port=first("port", "server", DEFAULT_PORT),
+        transport=first("transport", "server", "udp"),
+        outbound_proxy=first("outbound_proxy", "outbound_proxy"),
+        outbound_proxy_port=first("outbound_proxy_port", "outbound_proxy", DEFAULT_PORT),
+        said_by=said_by,
     )
-
-
-def _first(layers: tuple[Sip, ...], word: str) -> tuple[str | None, tuple[Sip, ...]]:
-    """The first layer's value of a word, and the layers down to that one."""
-    for depth, sip in enumerate(layers, start=1):
-        value = getattr(sip, word)
-        if value is not None:
-            return value, layers[:depth]
-    return None, layers
 
 
 @cache
