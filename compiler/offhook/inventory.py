@@ -317,6 +317,7 @@ def _shared(text: str | None) -> str | None:
 
 
 _NO_SIP = Sip()
+_NO_KEYS: Mapping[int, KeyPlan] = {}
 
 
 def _sip(body: Mapping[str, Any] | None) -> Sip:
@@ -324,7 +325,7 @@ def _sip(body: Mapping[str, Any] | None) -> Sip:
 
 
 def _keys(body: Mapping[str, Mapping[str, Any]] | None) -> Mapping[int, KeyPlan]:
-    return {int(number): plan_key(key) for number, key in body.items()} if body else _NONE  # type: ignore[return-value]
+    return {int(number): plan_key(key) for number, key in body.items()} if body else _NO_KEYS
 
 
 def _optional_tuple(value: list[str] | None) -> tuple[str, ...] | None:

@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -65,7 +65,11 @@ def write_tree(
 
 def compare_tree(folder: Path, shares: Sequence[Share], *, processes: int = 1) -> Written:
     """Return what `write_tree` would do, and write nothing."""
-    index = _read_index(folder)
+    return _compare(folder, shares, _read_index(folder), processes)[0]
+
+
+def _compare(folder: Path, shares: Sequence[Share], index: set[str], processes: int) -> tuple[Written, set[str]]:
+    """What writing would do to a folder, and every path of the tree."""
 
     def compare(share: Share) -> tuple[list[str], list[str], list[str]]:
         added: list[str] = []
@@ -78,8 +82,9 @@ def compare_tree(folder: Path, shares: Sequence[Share], *, processes: int = 1) -
 
     made: list[list[list[str]]] = map_in_processes(compare, shares, processes=processes, keep=list)
     added, changed, same = ([path for one in made for path in one[column]] for column in range(3))
-    gone = sorted(path for path in index.difference(added, changed, same) if (folder / path).is_file())
-    return Written(tuple(added), tuple(changed), tuple(gone), len(same))
+    paths = {*added, *changed, *same}
+    gone = sorted(path for path in index - paths if (folder / path).is_file())
+    return Written(tuple(added), tuple(changed), tuple(gone), len(same)), paths
 
 
 def _told(share: Share, number: int, progress: Progress) -> Share:
@@ -90,11 +95,6 @@ def _told(share: Share, number: int, progress: Progress) -> Share:
         return share()
 
     return make
-
-
-def _files(shares: Sequence[Share]) -> Iterator[File]:
-    for share in shares:
-        yield from share()
 
 
 def _write_new(folder: Path, shares: Sequence[Share], processes: int) -> Written:
@@ -149,7 +149,7 @@ def _put_new(stage: Path, files: Iterable[tuple[str, str]]) -> tuple[list[str], 
 
 def _write_over(folder: Path, shares: Sequence[Share], index: set[str], processes: int) -> Written:
     """Replace what changed, file by file, in a folder that may hold other people's files too."""
-    plan = compare_tree(folder, shares, processes=processes)
+    plan, kept = _compare(folder, shares, index, processes)
     for path in (*plan.added, *plan.changed):
         _refuse_links(folder, path)
     strangers = [path for path in plan.changed if path not in index]
@@ -161,10 +161,9 @@ def _write_over(folder: Path, shares: Sequence[Share], index: set[str], processe
     if plan.is_current:
         return plan
     wanted = {*plan.added, *plan.changed}
-    kept = {file.path for file in _files(shares)}
     try:
         _replace(folder, INDEX, _index_text(index | kept).encode())
-        for file in _files(shares):
+        for file in (file for share in shares for file in share()):
             if file.path in wanted:
                 _replace(folder, file.path, file.text.encode())
         for path in plan.deleted:

@@ -1,8 +1,9 @@
 """Work with several processes, for the two steps that dominate: reading files and making trees.
 
-Both functions fork: a child sees all of the parent's memory, so nothing is shipped to it, and what it makes
-comes back as marshal data (the fastest packing in the standard library, and only between processes of one
-run). With one process, or where fork is missing, they are an ordinary map and an ordinary loop.
+Both functions fork, and what passes between the processes is marshal data (the fastest packing in the standard
+library, and only between processes of one run). A child of `map_in_processes` sees all of the parent's memory, so
+nothing is shipped to it; that of `use_in_process` is sent what it uses. With one process, or where fork is missing,
+they are an ordinary map and an ordinary loop.
 """
 
 from __future__ import annotations
@@ -76,9 +77,8 @@ def map_in_processes(
 def use_in_process(use: Callable[[Any], R], items: Iterable[Any], *, processes: int) -> list[R]:
     """Return [use(item) for item in items]: this process makes the items, another one uses them.
 
-    Items and results are plain data that marshal knows. An item is gone from this process as soon as it is
-    sent, so the making costs no second copy of what it reads. Raises ChildProcessError where the other process
-    fails; with one process both are done here.
+    Items and results are plain data that marshal knows. Raises ChildProcessError where the other process fails;
+    with one process both are done here.
     """
     if processes < 2 or not hasattr(os, "fork"):
         return [use(item) for item in items]

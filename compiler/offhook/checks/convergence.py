@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from offhook.checks.parameters import Holder, generated, holders, sayable
+from offhook.checks.parameters import RETIRED, UNCHECKED, Holder, generated, holders, sayable
 from offhook.checks.subject import Subject, dotted, shown
 from offhook.checks.table import found
 from offhook.converge import kept_values
@@ -20,14 +20,15 @@ _INDEX = re.compile(r"\.[0-9]+(?=\.|$)")
 
 def check(subject: Subject) -> Iterator[Problem]:
     """Yield no-fleet-value and retired-but-said; and, compared with a base, what left without being retired."""
-    every = [holder for holder in holders(subject) if holder.section == "settings"]
+    now = list(holders(subject))
+    every = [holder for holder in now if holder.section != RETIRED]
     yield from _fleet_values(subject, every)
     yield from _fleet_words(subject)
     yield from _retired(subject, every)
     before = subject.before
     # where something could not be understood, nobody knows what left
     if before is not None and not (subject.inventory.broken or subject.inventory.suspect):
-        left = _left(subject.inventory, before)
+        left = _left(now, before)
         yield from left.values()
         yield from _removed(subject.inventory, before)
         yield from _kept(subject, before, frozenset(left))
@@ -42,22 +43,19 @@ def canonical(spelled: str) -> str:
 def _fleet_values(subject: Subject, every: list[Holder]) -> Iterator[Problem]:
     fleet, made = subject.inventory.fleet, generated(subject)
     said = {canonical(name) for name in (*fleet.settings, *fleet.retired, *fleet.unchecked)}
-    places: dict[str, list[tuple[Holder, str, str]]] = {}
+    places: dict[str, list[tuple[Holder, tuple[str, ...]]]] = {}
     for holder in every[1:]:
-        for section, mapping in (("settings", holder.settings), ("settings_unchecked", holder.unchecked)):
-            for spelled in mapping:
-                name, known = canonical(spelled), find(spelled)
-                is_settable = known is not None and known.parameter.name not in made and sayable(holder, known)
-                if not holder.targets:
-                    continue
-                if name not in said and (section != "settings" or is_settable):
-                    places.setdefault(name, []).append((holder, section, spelled))
+        for path, _ in holder.rows() if holder.targets else ():
+            name, known = canonical(path[-1]), find(path[-1])
+            is_settable = known is not None and known.parameter.name not in made and sayable(holder, known)
+            if name not in said and (path[-2] == UNCHECKED or is_settable):
+                places.setdefault(name, []).append((holder, path))
     for where in places.values():
-        holder, section, spelled = where[0]
+        holder, path = where[0]
+        section, spelled = path[-2:]
         known = find(spelled)
         default = known.parameter.default if known else None
         more = f" (and in {len(where) - 1} more places)" if len(where) > 1 else ""
-        path = (*holder.path, section, spelled)
         yield found(
             "no-fleet-value",
             mark(holder.entity, *path, key=True),
@@ -91,18 +89,16 @@ def _fleet_words(subject: Subject) -> Iterator[Problem]:
 
 
 def _retired(subject: Subject, every: list[Holder]) -> Iterator[Problem]:
-    retired = {canonical(name): name for name in subject.inventory.fleet.retired}
+    retired = {canonical(name) for name in subject.inventory.fleet.retired}
     for holder in every if retired else ():
-        for section, mapping in (("settings", holder.settings), ("settings_unchecked", holder.unchecked)):
-            for spelled in mapping:
-                if canonical(spelled) in retired:
-                    path = (*holder.path, section, spelled)
-                    yield found(
-                        "retired-but-said",
-                        mark(holder.entity, *path, key=True),
-                        f"{spelled} is retired in fleet.yaml, and set here",
-                        path=dotted(holder.entity.key, *path),
-                    )
+        for path, _ in holder.rows():
+            if canonical(path[-1]) in retired:
+                yield found(
+                    "retired-but-said",
+                    mark(holder.entity, *path, key=True),
+                    f"{path[-1]} is retired in fleet.yaml, and set here",
+                    path=dotted(holder.entity.key, *path),
+                )
 
 
 def _holders(inventory: Inventory) -> list[Holder]:
@@ -111,25 +107,24 @@ def _holders(inventory: Inventory) -> list[Holder]:
     return list(holders(subject))
 
 
-def _left(inventory: Inventory, before: Inventory) -> dict[str, Problem]:
+def _left(now: list[Holder], before: Inventory) -> dict[str, Problem]:
     """By canonical name: parameters that something set at the base revision, and that nothing says now."""
-    now = {canonical(name) for holder in _holders(inventory) for name in (*holder.settings, *holder.unchecked)}
+    said = {canonical(path[-1]) for holder in now for path, _ in holder.rows()}
     gone: dict[str, Problem] = {}
     for holder in _holders(before):
-        for section, mapping in ((holder.section, holder.settings), ("settings_unchecked", holder.unchecked)):
-            for spelled in mapping if section != "retired" else ():
-                name, known = canonical(spelled), find(spelled)
-                if name in now or name in gone or (known is None and section == "settings"):
-                    continue
-                value = (known.parameter.neutral or known.parameter.default) if known else None
-                path = (*holder.path, section, spelled)
-                gone[name] = found(
-                    "left-inventory",
-                    mark(holder.entity, *path, key=True),
-                    f"{spelled} was set here at the base revision and left the inventory: phones keep its last value",
-                    path=dotted(holder.entity.key, *path),
-                    hint=f"in fleet.yaml under retired: {spelled}: {value if value is not None else 'VALUE'}",
-                )
+        for path, _ in holder.rows() if holder.section != RETIRED else ():
+            spelled = path[-1]
+            name, known = canonical(spelled), find(spelled)
+            if name in said or name in gone or (known is None and path[-2] != UNCHECKED):
+                continue
+            value = (known.parameter.neutral or known.parameter.default) if known else None
+            gone[name] = found(
+                "left-inventory",
+                mark(holder.entity, *path, key=True),
+                f"{spelled} was set here at the base revision and left the inventory: phones keep its last value",
+                path=dotted(holder.entity.key, *path),
+                hint=f"in fleet.yaml under retired: {spelled}: {value if value is not None else 'VALUE'}",
+            )
     return gone
 
 

@@ -19,6 +19,8 @@ from offhook.secrets.reference import has_password
 from offhook.texts import text_fault
 
 _WEB_PASSWORDS = ("static.security.user_password", "security.user_password")
+RETIRED = "retired"
+UNCHECKED = "settings_unchecked"
 _FACTORY = ("", "admin", "admin:admin")
 
 
@@ -36,6 +38,12 @@ class Holder:
     settings: Mapping[str, str]
     unchecked: Mapping[str, str]
     targets: frozenset[tuple[str, Any]]
+
+    def rows(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Yield (path inside the entity, value) of every setting; the last of the path is the parameter as spelled."""
+        for section, mapping in ((self.section, self.settings), (UNCHECKED, self.unchecked)):
+            for spelled, value in mapping.items():
+                yield (*self.path, section, spelled), value
 
 
 def check(subject: Subject) -> Iterator[Problem]:
@@ -60,7 +68,7 @@ def holders(subject: Subject) -> Iterator[Holder]:
 
     everyone = reach(lambda shape: True)
     yield Holder(fleet, (), "settings", fleet.settings, fleet.unchecked, everyone)
-    yield Holder(fleet, (), "retired", fleet.retired, {}, everyone)
+    yield Holder(fleet, (), RETIRED, fleet.retired, {}, everyone)
     for layer in fleet.models.values():
         targets = reach(lambda shape, name=layer.name: shape.model.name == name)
         yield Holder(fleet, ("models", layer.spelled), "settings", layer.settings, layer.unchecked, targets)
@@ -194,29 +202,29 @@ def _unchecked(
     known = find(name)
     if known is not None and known.name in seen:
         message = f"{name} stands under settings too, as {seen[known.name]}"
-        yield _at(holder, "duplicate-setting", name, message, section="settings_unchecked")
+        yield _at(holder, "duplicate-setting", name, message, section=UNCHECKED)
     if known is not None and known.parameter.name in made:
         word = made[known.parameter.name]
         message = f"{name} is made by the inventory's own words: say it under {word}"
-        yield _at(holder, "generated-setting", name, message, section="settings_unchecked")
+        yield _at(holder, "generated-setting", name, message, section=UNCHECKED)
     elif known is not None and known.parameter.secret:
         if not value.startswith("secret:"):
             message = f"{name} is a secret in the clear"
-            yield _at(holder, "clear-secret", name, message, section="settings_unchecked", key=False)
+            yield _at(holder, "clear-secret", name, message, section=UNCHECKED, key=False)
     elif value.startswith("secret:"):
         message = f"{name} is not catalogued as a secret: the phone might show it"
-        yield _at(holder, "misplaced-secret", name, message, section="settings_unchecked", key=False)
+        yield _at(holder, "misplaced-secret", name, message, section=UNCHECKED, key=False)
     elif expression.is_expression(value):
         try:
             expression.read_expression(value)
         except expression.ExpressionError as error:
-            yield _at(holder, "expression", name, str(error), section="settings_unchecked", key=False)
+            yield _at(holder, "expression", name, str(error), section=UNCHECKED, key=False)
     else:
         fault = text_fault(value)
         if fault is not None:
-            yield _at(holder, "bad-setting", name, f"{name}: {fault}", section="settings_unchecked", key=False)
+            yield _at(holder, "bad-setting", name, f"{name}: {fault}", section=UNCHECKED, key=False)
         elif has_password(value):
-            yield _credentials(holder, name, section="settings_unchecked")
+            yield _credentials(holder, name, section=UNCHECKED)
 
 
 def _credentials(holder: Holder, name: str, *, section: str = "") -> Problem:

@@ -29,10 +29,9 @@ def references(subject: Subject) -> Iterator[tuple[Entity, tuple[str, ...], str]
     for account in subject.inventory.accounts.values():
         yield account, ("password",), account.password
     for holder in holders(subject):
-        for section, mapping in (("settings", holder.settings), ("settings_unchecked", holder.unchecked)):
-            for spelled, value in mapping.items():
-                if value.startswith(PREFIX):
-                    yield holder.entity, (*holder.path, section, spelled), value
+        for path, value in holder.rows():
+            if value.startswith(PREFIX):
+                yield holder.entity, path, value
     fleet = subject.inventory.fleet
     for name, environment in fleet.environments.items():
         if environment.password is not None:

@@ -61,9 +61,7 @@ def _type_text(word: str) -> str:
 
 
 def default_label(plan: KeyPlan) -> str:
-    """Return the label of a key that was given none: its value, else its word's own label, else its type."""
-    if plan.value:
-        return plan.value
+    """Return the label of a key that has neither label nor value: its word's own label, else its type."""
     word = key_words().get(plan.word) or key_word_of_type(int(plan.type))
     return word.label if word and word.label else f"Key {plan.type}"
 
