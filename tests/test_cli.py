@@ -142,7 +142,7 @@ def test_show_names_who_said_a_port_only_where_it_is_taken(fleet: Path, capsys: 
     _, out, _ = call(capsys, "-C", fleet, "show", MAC, "--format", "json")
     settings = json.loads(out)["settings"]
     ports = {slot: settings[f"account.{slot}.sip_server_port"] for slot in (1, 2)}
-    assert (ports[1]["value"], ports[1]["layer"]) == ("5060", "accounts/alice")
+    assert (ports[1]["value"], ports[1]["layer"]) == ("5060", "compiler")
     assert (ports[2]["value"], ports[2]["layer"]) == ("5070", "fleet")
 
 

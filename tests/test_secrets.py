@@ -11,7 +11,8 @@ import pytest
 
 import inventories
 import peers
-from offhook.secrets.names import read_names
+from offhook.problem import Problem
+from offhook.secrets.names import SecretNames, link_names, read_file
 from offhook.secrets.reference import secret_name, variable
 from offhook.source import InventoryFile
 
@@ -69,10 +70,16 @@ def test_references_stand_in_phones_own_files_only(layout: str, tmp_path: Path) 
             assert file.owner in file.path
 
 
+def read_names(files: list[InventoryFile]) -> tuple[SecretNames, list[Problem]]:
+    read = [(file.path, *read_file(file)) for file in files]
+    names, problems = link_names((path, one) for path, one, _ in read)
+    return names, [problem for _, _, found in read for problem in found] + problems
+
+
 @pytest.mark.peer
 def test_names_are_read_without_a_key() -> None:
     files = [
-        InventoryFile(str(path.relative_to(inventories.ROOT)), "secret", path.read_bytes())
+        InventoryFile(str(path.relative_to(inventories.ROOT)), "secret", "", path.read_bytes)
         for path in sorted((inventories.ROOT / "inventory/secrets").glob("*.yaml"))
     ]
     names, problems = read_names(files)
@@ -92,7 +99,7 @@ def test_names_of_files_that_sops_made(kind: str, tmp_path: Path) -> None:
     subprocess.run(
         [sops, "encrypt", "-i", "--age", recipient, str(path)], check=True, capture_output=True, cwd=tmp_path
     )
-    names, problems = read_names([InventoryFile("inventory/secrets/x." + kind, "secret", path.read_bytes())])
+    names, problems = read_names([InventoryFile("inventory/secrets/x." + kind, "secret", "", path.read_bytes)])
     assert problems == []
     assert sorted(names.marks) == ["a/b", "a/c/d", "e"]
 

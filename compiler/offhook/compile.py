@@ -12,12 +12,14 @@ from pathlib import Path
 
 from offhook.checks import check
 from offhook.checks.table import FIXED
+from offhook.index import worktree
 from offhook.inventory import Inventory, load
 from offhook.model import Environment
 from offhook.output import Share
 from offhook.problem import ERROR, OFF, OffhookError, Problem
 from offhook.settings import Resolver, phones_of
-from offhook.source import Source, has_inventory, read_source
+from offhook.source import Source, has_inventory, read_source, whole
+from offhook.store import Store
 from offhook.tree import FLAT, File, phone_files, shared_files
 
 AUTO = "auto"
@@ -54,18 +56,19 @@ def read_fleet(
     *,
     environment: str | None = None,
     base: str | None = None,
+    store: Store | None = None,
     processes: int = 1,
 ) -> Fleet:
     """Read and check the inventory of the fleet at `root`, in the work tree or at a git revision.
 
     `base` is a revision to compare with: what leaves the inventory without being retired is a problem.
-    "auto" is HEAD for a work tree that differs from it, the first parent for a revision. Raises OffhookError
-    where there is no such environment or revision.
+    "auto" is HEAD for a work tree that differs from it, the first parent for a revision. With a store, files that it
+    knows are not read again. Raises OffhookError where there is no such environment or revision.
     """
-    source = read_source(root, revision)
-    inventory, problems = load(source, processes=processes)
+    source = _source(root, revision, store)
+    inventory, problems = load(source, store, processes=processes)
     chosen = choose_environment(inventory, environment)
-    before = None if base is None else _before(root, source, revision, base, processes)
+    before = None if base is None else _before(root, source, revision, base, store, processes)
     # where something was not understood, what follows from the hole it left is no news
     refused = {problem.mark for problem in problems}
     found = check(inventory, chosen, before, processes=processes)
@@ -73,14 +76,20 @@ def read_fleet(
     return Fleet(source, inventory, chosen, tuple(by_severity(inventory, problems)))
 
 
-def _before(root: Path, source: Source, revision: str | None, base: str, processes: int) -> Inventory | None:
+def _source(root: Path, revision: str | None, store: Store | None) -> Source:
+    return whole(worktree(root, store)) if revision is None and store is not None else read_source(root, revision)
+
+
+def _before(
+    root: Path, source: Source, revision: str | None, base: str, store: Store | None, processes: int
+) -> Inventory | None:
     """The inventory at the base revision, None where "auto" finds nothing that differs."""
     if base == AUTO:
         base = "HEAD" if revision is None else f"{revision}^"
         if not has_inventory(root, base):
             return None
     former = read_source(root, base)
-    return None if former.files == source.files else load(former, processes=processes)[0]
+    return None if former.files == source.files else load(former, store, processes=processes)[0]
 
 
 def choose_environment(inventory: Inventory, name: str | None) -> Environment | None:

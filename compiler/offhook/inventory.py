@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from offhook.document import parse
+from offhook.facts import Facts
 from offhook.flyingvoice.catalogue import find_model
 from offhook.flyingvoice.keys import plan_key
+from offhook.index import facts_of
 from offhook.mac import parse_mac
 from offhook.model import (
     Account,
@@ -32,11 +33,10 @@ from offhook.model import (
     Site,
     mark,
 )
-from offhook.parallel import map_in_processes
-from offhook.problem import Mark, Problem, pack_problems, unpack_problems
-from offhook.secrets.names import SecretNames, no_names, read_names
+from offhook.problem import Mark, Problem, unpack_problems
+from offhook.secrets.names import SecretNames, link_names, no_names
 from offhook.source import FLEET_FILE, INVENTORY, InventoryFile, Source
-from offhook.validate import validate
+from offhook.store import Store
 
 E = TypeVar("E", bound=Entity)
 _NONE: Mapping[str, Any] = {}
@@ -44,29 +44,29 @@ _NONE: Mapping[str, Any] = {}
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """One file, read: its entities, the ids of those that were wrong, whether all of it could be read, its problems."""
+    """One file, read: its facts, and its entities."""
 
-    kind: str
+    file: InventoryFile
+    facts: Facts
     entities: list[Entity]
-    wrong: list[str]
-    broken: bool
-    problems: list[Problem]
 
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
     """Everything the fleet's files say, linked by id. Phones are keyed by MAC, sorted.
 
+    `extensions` gives extension -> accounts (one a SIP server), in the order of files.
     `suspect` has, by kind, the ids that stand in the files but could not be understood. `broken` has the
     kinds of which a whole file could not be read: nothing can be said about what is missing there.
     """
 
     fleet: Fleet
-    sites: dict[str, Site]
-    profiles: dict[str, Profile]
-    accounts: dict[str, Account]
-    phones: dict[str, Phone]
-    phonebooks: dict[str, Phonebook]
+    sites: Mapping[str, Site]
+    profiles: Mapping[str, Profile]
+    accounts: Mapping[str, Account]
+    phones: Mapping[str, Phone]
+    phonebooks: Mapping[str, Phonebook]
+    extensions: Callable[[], Mapping[str, list[Account]]]
     secret_names: SecretNames
     suspect: Mapping[str, frozenset[str]]
     broken: frozenset[str]
@@ -76,78 +76,86 @@ class Inventory:
         return kind in self.broken or identifier in self.suspect.get(kind, ())
 
 
-def load(source: Source, *, processes: int = 1) -> tuple[Inventory, list[Problem]]:
-    """Return the inventory of a source, and the problems of reading, validating and linking it."""
+def load(source: Source, store: Store | None = None, *, processes: int = 1) -> tuple[Inventory, list[Problem]]:
+    """Return the inventory of a source, and the problems of reading, validating and linking it.
+
+    With a store, files that it knows are not read again.
+    """
     problems = list(source.problems)
     files = [file for file in source.files if file.kind != "secret"]
-    numbered = list(enumerate(files))
-    loaded = map_in_processes(_read, numbered, processes=processes, keep=lambda data: _build(files, data))
+    loaded = [
+        Loaded(file, facts, [build(file, key, body) for key, body in facts.entities.items()])
+        for file, facts in zip(files, facts_of(files, store, processes=processes), strict=True)
+    ]
     for one in loaded:
-        problems.extend(one.problems)
-    inventory, more = _link(loaded, [file for file in source.files if file.kind == "secret"])
+        problems.extend(unpack_problems(one.facts.problems))
+    fleet = next((one for file in loaded for one in file.entities if isinstance(one, Fleet)), None)
+    if fleet is None and not any(file.kind == "fleet" for file in files):
+        path = f"{INVENTORY}/{FLEET_FILE}"
+        problems.append(Problem("no-fleet", Mark(path, 1, 1), f"there is no {path}"))
+    names = no_names()
+    if fleet is not None and is_sops(fleet):
+        secret_files = [file for file in source.files if file.kind == "secret"]
+        read = facts_of(secret_files, store, processes=processes)
+        problems.extend(problem for facts in read for problem in unpack_problems(facts.problems))
+        names, more = link_names((file.path, facts.secrets()) for file, facts in zip(secret_files, read, strict=True))
+        problems.extend(more)
+    inventory, more = _link(loaded, fleet, names)
     problems.extend(more)
     return inventory, problems
 
 
-def _read(numbered: tuple[int, InventoryFile]) -> Any:
-    """Parse and validate one file: plain data, for whichever process wants it."""
-    number, file = numbered
-    document, problems = parse(file.path, file.content)
-    entities, more = validate(file.kind, document)
-    # where the reader refused something, what the schema says about the hole it left is no news
-    refused = {problem.mark for problem in problems}
-    has_merge = any(problem.id == "yaml-merge" for problem in problems)
-    problems += [one for one in more if one.mark not in refused and not (has_merge and one.id == "missing-key")]
-    wrong = [] if file.kind == "fleet" else [key for key in document.value if key not in entities]
-    return number, entities, wrong, document.broken, pack_problems(problems)
+def build(file: InventoryFile, key: str, body: Mapping[str, Any]) -> Entity:
+    """Return the entity that a file has under a key, from its plain data."""
+    return _BUILDERS[file.kind](file, key, body)
 
 
-def _build(files: list[InventoryFile], data: Any) -> Loaded:
-    """The entities of one file, from what `_read` returned."""
-    number, bodies, wrong, broken, problems = data
-    file = files[number]
-    build = _BUILDERS[file.kind]
-    entities = [build(file, key, body) for key, body in bodies.items()]
-    return Loaded(file.kind, entities, wrong, broken, unpack_problems(problems))
+def no_fleet() -> Fleet:
+    """Return the fleet of an inventory without fleet.yaml: nothing is said."""
+    return _fleet(InventoryFile(f"{INVENTORY}/{FLEET_FILE}", "fleet", "", bytes), "fleet", _NONE)
 
 
-def _link(loaded: list[Loaded], secret_files: list[InventoryFile]) -> tuple[Inventory, list[Problem]]:
+def is_sops(fleet: Fleet) -> bool:
+    """Tell whether some secrets come from SOPS files: the default, for the fleet or one of its environments."""
+    providers = [fleet.secrets, *(one.secrets for one in fleet.environments.values() if one.secrets)]
+    return any(one.get("provider", "sops") == "sops" for one in providers)
+
+
+def _link(loaded: list[Loaded], fleet: Fleet | None, names: SecretNames) -> tuple[Inventory, list[Problem]]:
     problems: list[Problem] = []
     suspect: dict[str, set[str]] = {}
-    broken = {one.kind for one in loaded if one.broken}
+    broken = {one.file.kind for one in loaded if one.facts.broken} | ({"fleet"} if fleet is None else set())
     for one in loaded:
-        if one.wrong:
-            suspect.setdefault(one.kind, set()).update(parse_mac(key) or key for key in one.wrong)
-    fleet = next((one for file in loaded for one in file.entities if isinstance(one, Fleet)), None)
-    if fleet is None:
-        broken.add("fleet")
-        path = f"{INVENTORY}/{FLEET_FILE}"
-        if not any(one.kind == "fleet" for one in loaded):
-            problems.append(Problem("no-fleet", Mark(path, 1, 1), f"there is no {path}"))
-        fleet = _fleet(InventoryFile(path, "fleet", b""), "fleet", _NONE)
+        if one.facts.wrong:
+            suspect.setdefault(one.file.kind, set()).update(parse_mac(key) or key for key in one.facts.wrong)
+    accounts = _collect("account", Account, loaded, problems)
     phones = _collect("phone", Phone, loaded, problems)
-    providers = [fleet.secrets, *(one.secrets for one in fleet.environments.values() if one.secrets)]
-    is_sops = any(one.get("provider", "sops") == "sops" for one in providers) and "fleet" not in broken
-    names, secret_problems = read_names(secret_files) if is_sops else (no_names(), [])
-    problems.extend(secret_problems)
     return Inventory(
-        fleet=fleet,
+        fleet=fleet or no_fleet(),
         sites=_collect("site", Site, loaded, problems),
         profiles=_collect("profile", Profile, loaded, problems),
-        accounts=_collect("account", Account, loaded, problems),
+        accounts=accounts,
         phones=dict(sorted(phones.items())),
         phonebooks=_collect("phonebook", Phonebook, loaded, problems),
+        extensions=lambda: _by_extension(accounts),
         secret_names=names,
         suspect={kind: frozenset(ids) for kind, ids in suspect.items()},
         broken=frozenset(broken),
     ), problems
 
 
+def _by_extension(accounts: Mapping[str, Account]) -> dict[str, list[Account]]:
+    found: dict[str, list[Account]] = {}
+    for one in accounts.values():
+        found.setdefault(one.extension, []).append(one)
+    return found
+
+
 def _collect(kind: str, entity_type: type[E], loaded: Iterable[Loaded], problems: list[Problem]) -> dict[str, E]:
     """Every entity of a kind by its id; the first in the order of files wins, a second one is a problem."""
     entities: dict[str, E] = {}
     for one in loaded:
-        if one.kind == kind:
+        if one.file.kind == kind:
             for entity in one.entities:
                 assert isinstance(entity, entity_type)
                 identifier = entity.mac if isinstance(entity, Phone) else entity.key or ""

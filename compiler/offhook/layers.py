@@ -14,7 +14,8 @@ from offhook import expression
 from offhook.flyingvoice.catalogue import Model, Parameter, canonical_value, find, spell
 from offhook.flyingvoice.dialects import PHONEBOOK_LIMIT, WORDS
 from offhook.inventory import Inventory
-from offhook.model import Entity, Environment
+from offhook.model import Entity, Environment, mark
+from offhook.problem import Mark
 
 PRECEDENCE = ("fleet", "model", "site", "profile", "phone")
 """Later wins; profiles in the phone's own order."""
@@ -36,6 +37,10 @@ class Said(NamedTuple):
     entity: Entity
     path: Path
     personal: bool = False
+
+    def mark(self) -> Mark:
+        """Return where the value stands; for one that nobody wrote, the phone's own entry."""
+        return mark(self.entity, *self.path) if self.path else mark(self.entity, key=True)
 
 
 class Row(NamedTuple):

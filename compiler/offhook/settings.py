@@ -7,7 +7,7 @@ once, and a phone adds what is its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,8 +19,10 @@ from offhook.flyingvoice.dialects import WORDS
 from offhook.inventory import Inventory
 from offhook.layers import COMPILER, PHONEBOOKS, PRECEDENCE, Layer, Said, make_layer, said_by, takes, words_said
 from offhook.mac import parse_mac
-from offhook.model import Account, Environment, KeyPlan, Phone, Sip, mark
+from offhook.model import Account, Environment, KeyPlan, Phone, Sip
 from offhook.problem import Mark
+
+_LABEL = keys.Key._fields.index("label")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +70,18 @@ class Settings:
 
 def phones_of(inventory: Inventory, environment: Environment | None) -> list[Phone]:
     """Return the phones that belong to an environment, sorted by MAC; all of them where it does not choose."""
+    return list(filter(belongs_to(environment), inventory.phones.values()))
+
+
+def belongs_to(environment: Environment | None) -> Callable[[Phone], bool]:
+    """Return what tells whether a phone belongs to an environment: every phone does where it does not choose."""
     chosen = environment.phones if environment else {}
     if not chosen:
-        return list(inventory.phones.values())
+        return lambda phone: True
     sites = frozenset(chosen.get("sites", ()))
     macs = {parse_mac(mac) for mac in chosen.get("macs", ())}
     names = {model.name for model in map(find_model, chosen.get("models", ())) if model}
-    return [
-        phone for phone in inventory.phones.values() if phone.site in sites or phone.model in names or phone.mac in macs
-    ]
+    return lambda phone: phone.site in sites or phone.model in names or phone.mac in macs
 
 
 @dataclass(slots=True)
@@ -91,7 +96,7 @@ class Resolver:
     evaluation: Evaluation = field(init=False)
     _layers: dict[tuple[str, ...], Layer | None] = field(default_factory=dict)
     _bases: dict[tuple[Any, ...], Base] = field(default_factory=dict)
-    _extensions: dict[str, list[Account]] | None = None
+    _extensions: Mapping[str, list[Account]] | None = None
     _registrars: dict[tuple[str | None, Sip], accounts.Registrar] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -147,23 +152,22 @@ class Resolver:
 
     def explain(self, phone: Phone) -> dict[str, Setting]:
         """Return the effective settings of one phone with the layer and place that said each."""
+        return {name: Setting(name, one.value, one.layer, one.mark()) for name, one in self.trace(phone).items()}
+
+    def trace(self, phone: Phone) -> dict[str, Said]:
+        """Return the effective settings of one phone with who said each; the values are those sent to the phone."""
         base = self.base(phone)
         values, said = base.values.copy(), base.said.copy()
         self._fill(phone, base, values, said)
         made = Said("", COMPILER, phone, ())
-        settings = {}
-        for name, value in values.items():
-            one = said.get(name, made)
-            place = mark(one.entity, *one.path) if one.path else mark(one.entity, key=True)
-            settings[name] = Setting(name, value, one.layer, place)
-        return settings
+        return {name: said.get(name, made)._replace(value=value) for name, value in values.items()}
 
     def _fill(self, phone: Phone, base: Base, values: dict[str, str], said: dict[str, Said] | None) -> None:
         """Put a phone's own values over its base's; `said` explains them where it is wanted."""
         if base.expressions:
             self._put(base.expressions, phone, values, said)
         if self.environment is not None and self.environment.pin:
-            self._put(_pinned(self.environment, base.dialect), phone, values, said)
+            self._put(pinned(self.environment, base.dialect), phone, values, said)
         if phone.retired:
             # slots that a model is not sure to have are switched off where the phone was told to use them
             values.update(accounts.unused_slots(base.dialect, len(phone.accounts)))
@@ -216,7 +220,9 @@ class Resolver:
         section, _, inner = word.rpartition(".")
         if section != "sip":
             return Said(value, f"accounts/{account.id}", account, (word,))
-        layer = self.registrar(account).said_by.get(inner, 0)
+        layer = self.registrar(account).said_by.get(inner)
+        if layer is None:
+            return Said(value, COMPILER, account, ())
         site = self.inventory.sites.get(account.site or "")
         if layer == 1 and site is not None:
             return Said(value, f"sites/{site.id}", site, (section, inner))
@@ -247,6 +253,7 @@ class Resolver:
             values.update(made)
             if said is not None:
                 said.update(dict.fromkeys(made, Said("", own, phone, ("accounts", slot - 1))))
+                said[keys.parameters(base.dialect, number)[_LABEL]] = _label_said(used[slot])
         for number, (plan, profile_said) in plans.items():
             if number > last:
                 continue
@@ -254,7 +261,8 @@ class Resolver:
             made = keys.key_parameters(base.dialect, number, self._key(plan, origin, phone, used))
             values.update(made)
             if said is not None:
-                said.update(dict.fromkeys(made, origin))
+                origins = self._key_said(plan, origin, used)
+                said.update(zip(keys.parameters(base.dialect, number), origins, strict=True))
 
     def _key(self, plan: KeyPlan, origin: Said, phone: Phone, used: Mapping[int, Account]) -> keys.Key:
         """What a planned key is on this phone: expressions evaluated, the watched account looked up, a line chosen."""
@@ -281,15 +289,31 @@ class Resolver:
             label = value if value is not None else keys.default_label(plan)
         return keys.Key(kind, str(line or 1), value, label, pickup)
 
+    def _key_said(self, plan: KeyPlan, origin: Said, used: Mapping[int, Account]) -> tuple[Said, ...]:
+        """Who says each parameter of a planned key, in the order of `keys.Key`: its own words, or an account's."""
+
+        def own(word: str) -> Said:
+            return origin._replace(path=(*origin.path, word))
+
+        value, label = own(plan.word if plan.word != "type" else "value"), own("label")
+        account: Account | None = None
+        if plan.word == "blf" and plan.value is not None and not expression.is_expression(plan.value):
+            account = next(iter(self.watched(plan.value)), None)
+            if account is not None and account.id == plan.value:
+                value = Said("", f"accounts/{account.id}", account, ("extension",))
+        elif plan.word == "line":
+            account = used.get(plan.line or 1)
+        if plan.label is None:
+            label = _label_said(account) if account is not None else value
+        return own(plan.word), own("line"), value, label, own("pickup")
+
     def watched(self, name: str) -> list[Account]:
         """Return whom a BLF watches: the account of that id, else those of that extension (one a SIP server)."""
         account = self.inventory.accounts.get(name)
         if account is not None:
             return [account]
         if self._extensions is None:
-            self._extensions = {}
-            for one in self.inventory.accounts.values():
-                self._extensions.setdefault(one.extension, []).append(one)
+            self._extensions = self.inventory.extensions()
         return self._extensions.get(name, [])
 
     def blf_line(self, watched: list[Account], used: Mapping[int, Account]) -> int | None:
@@ -306,7 +330,7 @@ class Resolver:
         said: dict[str, Said] = {}
         shared: dict[str, str] = {}
         files: list[str] = []
-        for layer in self._chain(dialect, model_name, site, profiles):
+        for layer in self.chain(dialect, model_name, site, profiles):
             plain = layer.shared_values()
             if plain:
                 shared.update(plain)
@@ -320,8 +344,8 @@ class Resolver:
         values.update((name, one.value) for name, one in said.items())
         return Base(dialect, model, values, said, expressions, self._profile_keys(profiles), shared, tuple(files))
 
-    def _chain(self, dialect: str, model: str, site: str | None, profiles: tuple[str, ...]) -> list[Layer]:
-        """The shared layers of a phone, by PRECEDENCE."""
+    def chain(self, dialect: str, model: str, site: str | None, profiles: tuple[str, ...]) -> list[Layer]:
+        """Return the shared layers of a phone, by PRECEDENCE."""
         wanted: Mapping[str, Iterable[str]] = {
             "fleet": ("",),
             "model": (model,),
@@ -343,8 +367,12 @@ class Resolver:
         return plans
 
 
-def _pinned(environment: Environment, dialect: str) -> dict[str, Said]:
-    """The provisioning address and credentials, where the environment says `pin: true`."""
+def _label_said(account: Account) -> Said:
+    return Said("", f"accounts/{account.id}", account, (accounts.label_word(account),))
+
+
+def pinned(environment: Environment, dialect: str) -> dict[str, Said]:
+    """Return the provisioning address and credentials, where the environment says `pin: true`."""
     layer = f"environments/{environment.name}"
     rows = {"url": environment.url, "username": environment.username, "password": environment.password}
     return {

@@ -1,23 +1,36 @@
 """Where an inventory's bytes come from: the work tree as it is, or any git revision without a checkout.
 
 Comes in: the fleet's root folder (the one that holds inventory/) and, perhaps, a revision.
-Goes out: `InventoryFile`s in the order of their paths, and Problems for files that cannot be used.
-This is the only module of the front end that reads the disk or git.
+Goes out: a `Snapshot`, which looks files up, or a `Source`, which has them all in the order of their paths, with
+Problems for files that cannot be used.
+This is the only module of the front end that reads the disk; git is read through offhook.git.repository.
 """
 
 from __future__ import annotations
 
-import contextlib
+import hashlib
 import os
 import stat
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Any
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
+from offhook.git.repository import (
+    Entry,
+    Git,
+    entry_of,
+    inventory_tree,
+    is_repository,
+    list_tree,
+    open_git,
+    read_blob,
+    resolve,
+)
 from offhook.problem import WARNING, Mark, OffhookError, Problem
 
 INVENTORY = "inventory"
+WORKTREE = "worktree"
 FLEET_FILE = "fleet.yaml"
 SECRETS = "secrets"
 FOLDERS = {
@@ -29,15 +42,45 @@ FOLDERS = {
 }
 _YAML = (".yaml", ".yml")
 _IGNORED = (".gitkeep", ".gitignore", ".gitattributes", ".sops.yaml", "README.md", "CODEOWNERS")
+# a file that changed less than this ago may change again without a new stamp
+_SETTLED_NS = 2_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class InventoryFile:
-    """One file of the inventory: its path from the fleet's root, its kind (fleet, site, ... or secret), its bytes."""
+    """One file of the inventory: its path from the fleet's root, its kind (fleet, site, ... or secret), its blob.
+
+    `blob` is git's id of the content, also for a file of the work tree; the content is read when it is asked for.
+    """
 
     path: str
     kind: str
-    content: bytes
+    blob: str
+    _read: Callable[[], bytes] = field(compare=False, repr=False)
+
+    @property
+    def content(self) -> bytes:
+        """Return the bytes of the file. Raises OffhookError where they cannot be had any more."""
+        return self._read()
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The inventory's files at one revision (a commit id), or in the work tree ("worktree"), looked up by path.
+
+    `tree` is the id of the inventory's git tree, None for a work tree and where a revision has no inventory.
+    `entries` has them all, special files with a blob of None; `read` gives the content of a path's blob.
+    """
+
+    revision: str
+    tree: str | None
+    blob_of: Callable[[str], str | None] = field(repr=False)
+    entries: Callable[[], list[Entry]] = field(repr=False)
+    read: Callable[[str, str], bytes] = field(repr=False)
+
+    def file(self, path: str, blob: str) -> InventoryFile:
+        """Return the file at a path of this snapshot."""
+        return InventoryFile(path, _kind(path)[0] or "", blob, lambda: self.read(path, blob))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,114 +92,149 @@ class Source:
     problems: tuple[Problem, ...]
 
 
+Stamp = tuple[int, int, int, int]
+"""What tells that a file on disk is still the one that was read: size, mtime and ctime (ns), inode."""
+
+
+@dataclass(slots=True)
+class Stamps:
+    """What a former run saw of a work tree: path -> (stamp, blob). `fresh` has what this run saw."""
+
+    known: Mapping[str, tuple[Stamp, str]] = field(default_factory=dict)
+    fresh: dict[str, tuple[Stamp, str]] = field(default_factory=dict)
+
+
 def find_root(start: Path, revision: str | None = None) -> Path:
     """Return the fleet's root: `start` or the nearest folder above it that holds inventory/fleet.yaml.
 
     With a revision the inventory need not be in the work tree, nor need there be one. Raises OffhookError
-    where there is no such folder.
+    where there is no such folder, and where git refuses the revision.
     """
     start = start.absolute()
     for folder in (start, *start.parents):
         if (folder / INVENTORY / FLEET_FILE).exists():
             return folder
-    for folder in (start, *start.parents) if revision is not None else ():
-        with contextlib.suppress(OffhookError):
-            _inventory_tree(folder, revision or "HEAD")
-            return folder
+    if revision is not None and is_repository(start):
+        resolve(open_git(start), revision)
+        for folder in (start, *start.parents):
+            if has_inventory(folder, revision):
+                return folder
     raise OffhookError(
         f"no {INVENTORY}/{FLEET_FILE} in {start} or above it",
         hint="go to the fleet's repository, or name it: offhook -C DIR ...",
     )
 
 
-def read_worktree(root: Path) -> Source:
-    """Return the inventory as it stands on disk. Raises OffhookError where a file cannot be read."""
-    files: list[InventoryFile] = []
-    problems: list[Problem] = []
-    for path, is_file in _walk(root, INVENTORY):
-        kind, problem = _kind(path) if is_file else (None, _not_a_file(path))
-        if problem is not None:
-            problems.append(problem)
-        elif kind is not None:
-            files.append(InventoryFile(path, kind, _read(root / path)))
-    return _source("worktree", files, problems)
+def snapshot(root: Path, revision: str | None, stamps: Stamps | None = None) -> Snapshot:
+    """Return the inventory's files at `revision`, or in the work tree where that is None.
 
-
-def read_revision(root: Path, revision: str) -> Source:
-    """Return the inventory as a git revision has it; the work tree is neither read nor touched.
-
-    `revision` is anything git understands (a branch, a tag, HEAD~2, a commit id). Raises OffhookError
-    where there is no repository, no such revision, or no inventory in it.
+    `revision` is anything git understands (a branch, a tag, HEAD~2, a commit id). With `stamps`, files of the work
+    tree that look as they did are not read again. Raises OffhookError where there is no repository or no such
+    revision, and where a file cannot be read. A revision without an inventory has no entries.
     """
-    import pygit2
+    if revision is None:
+        return _worktree(root, stamps or Stamps())
+    git = open_git(root)
+    return snapshot_of(git, resolve(git, revision))
 
-    commit, tree = _inventory_tree(root, revision)
+
+def snapshot_of(git: Git, commit: str) -> Snapshot:
+    """Return the inventory's files at a commit of an open repository."""
+    tree = inventory_tree(git, commit, INVENTORY)
+    found: dict[str, str | None] = {}
+
+    def blob_of(path: str) -> str | None:
+        if path not in found:
+            found[path] = None if tree is None else entry_of(git, tree, path.removeprefix(f"{INVENTORY}/"))
+        return found[path]
+
+    def entries() -> list[Entry]:
+        return [] if tree is None else list(list_tree(git, tree, INVENTORY))
+
+    return Snapshot(commit, tree, blob_of, entries, lambda _, blob: read_blob(git, blob))
+
+
+def read_source(root: Path, revision: str | None, stamps: Stamps | None = None) -> Source:
+    """Return the whole inventory at `revision`, or in the work tree where that is None.
+
+    Raises what `snapshot` raises, and OffhookError where the revision has no inventory.
+    """
+    found = snapshot(root, revision, stamps)
+    if revision is not None and found.tree is None:
+        raise OffhookError(f"revision {revision} has no folder {INVENTORY}/")
+    return whole(found)
+
+
+def whole(found: Snapshot) -> Source:
+    """Return all files of a snapshot, and the problems of those that cannot be used."""
     files: list[InventoryFile] = []
     problems: list[Problem] = []
-    for path, entry in _walk_tree(tree, INVENTORY):
-        is_file = entry.filemode in (pygit2.enums.FileMode.BLOB, pygit2.enums.FileMode.BLOB_EXECUTABLE)
-        kind, problem = _kind(path) if is_file else (None, _not_a_file(path))
+    for path, blob in found.entries():
+        kind, problem = (None, _not_a_file(path)) if blob is None else _kind(path)
         if problem is not None:
             problems.append(problem)
-        elif kind is not None:
-            files.append(InventoryFile(path, kind, bytes(entry.data)))
-    return _source(commit, files, problems)
-
-
-def read_source(root: Path, revision: str | None) -> Source:
-    """Return the inventory at `revision`, or the work tree where that is None."""
-    return read_worktree(root) if revision is None else read_revision(root, revision)
+        elif kind is not None and blob is not None:
+            files.append(found.file(path, blob))
+    files.sort(key=lambda file: file.path)
+    problems.sort(key=lambda problem: problem.sort_key)
+    return Source(found.revision, tuple(files), tuple(problems))
 
 
 def has_inventory(root: Path, revision: str) -> bool:
     """Tell whether `revision` exists in the repository around `root`, and holds an inventory."""
-    if not any((folder / ".git").exists() for folder in (root.absolute(), *root.absolute().parents)):
+    if not is_repository(root):
         return False
     try:
-        _inventory_tree(root, revision)
+        return snapshot(root, revision).tree is not None
     except OffhookError:
         return False
-    return True
 
 
-def _inventory_tree(root: Path, revision: str) -> tuple[str, Any]:
-    """The commit id of a revision, and its inventory's git tree."""
-    import pygit2
-
-    repository, prefix = _open_repository(root)
-    try:
-        commit = repository.revparse_single(revision).peel(pygit2.Commit)
-    except (KeyError, ValueError, pygit2.GitError) as error:
-        raise OffhookError(
-            f'no revision "{revision}" in this repository',
-            hint="a shallow clone may lack it: fetch with full depth (actions/checkout: fetch-depth: 0)",
-        ) from error
-    folder = "/".join(part for part in (prefix, INVENTORY) if part)
-    try:
-        return str(commit.id), commit.tree[folder]
-    except KeyError as error:
-        raise OffhookError(f"revision {revision} has no folder {folder}/") from error
+def kind_of(path: str) -> str | None:
+    """Return what a file of the inventory is for: a kind of entity, "secret", or None where nothing reads it."""
+    return _kind(path)[0]
 
 
-def _open_repository(root: Path) -> tuple[Any, str]:
-    """The repository around `root`, and the path from its top to `root` ("" or "phones/acme")."""
-    import pygit2
+def _worktree(root: Path, stamps: Stamps) -> Snapshot:
+    """The files on disk. Content that had to be read for its id is kept; the rest is read when asked for."""
+    kept: dict[str, bytes] = {}
+    found: list[Entry] = []
+    settled = time.time_ns() - _SETTLED_NS
+    for path, status in _walk(root, INVENTORY):
+        if not stat.S_ISREG(status.st_mode):
+            found.append(Entry(path, None))
+            continue
+        if _kind(path)[0] is None:
+            found.append(Entry(path, ""))
+            continue
+        stamp = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+        known = stamps.known.get(path)
+        if known is not None and known[0] == stamp:
+            blob = known[1]
+        else:
+            kept[path] = _read(root / path)
+            blob = blob_id(kept[path])
+        if max(status.st_mtime_ns, status.st_ctime_ns) < settled:
+            stamps.fresh[path] = (stamp, blob)
+        found.append(Entry(path, blob))
+    blobs = dict(found)
 
-    try:
-        found = pygit2.discover_repository(str(root))
-        repository = pygit2.Repository(found) if found else None
-    except pygit2.GitError as error:
-        raise OffhookError(f"git refuses the repository at {root}: {error}") from error
-    if repository is None:
-        raise OffhookError(f"{root} is in no git repository", hint="leave out --rev to use the files as they are")
-    if repository.workdir is None:
-        return repository, ""
-    relative = os.path.relpath(root.resolve(), Path(repository.workdir).resolve())
-    return repository, "" if relative == "." else PurePosixPath(relative).as_posix()
+    def read(path: str, blob: str) -> bytes:
+        content = kept[path] if path in kept else _read(root / path)
+        if path not in kept and blob_id(content) != blob:
+            raise OffhookError(f"{path} changed while it was being read", hint="run it again")
+        return content
+
+    return Snapshot(WORKTREE, None, blobs.get, lambda: found, read)
 
 
-def _walk(root: Path, folder: str) -> Iterator[tuple[str, bool]]:
-    """Every path below `folder` (from the root, with /), and whether it is a regular file; links are not followed."""
+def blob_id(content: bytes) -> str:
+    """Return git's id of a content: SHA-1 over a header and the bytes (gitformat-pack, "object name")."""
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
+def _walk(root: Path, folder: str) -> Iterator[tuple[str, os.stat_result]]:
+    """Every path below `folder` (from the root, with /), and its status; links are not followed."""
     try:
         entries = list(os.scandir(root / folder))
     except OSError as error:
@@ -167,16 +245,7 @@ def _walk(root: Path, folder: str) -> Iterator[tuple[str, bool]]:
             if not entry.name.startswith("."):
                 yield from _walk(root, path)
         else:
-            yield path, stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode)
-
-
-def _walk_tree(tree: Any, folder: str) -> Iterator[tuple[str, Any]]:
-    for entry in tree:
-        path = f"{folder}/{entry.name}"
-        if entry.type_str == "tree":
-            yield from _walk_tree(entry, path)
-        else:
-            yield path, entry
+            yield path, entry.stat(follow_symlinks=False)
 
 
 def _read(path: Path) -> bytes:
@@ -220,9 +289,3 @@ def _not_a_file(path: str) -> Problem:
         "a link or special file is not followed; an inventory holds plain files",
         hint="put the file itself here",
     )
-
-
-def _source(revision: str, files: list[InventoryFile], problems: list[Problem]) -> Source:
-    files.sort(key=lambda file: file.path)
-    problems.sort(key=lambda problem: problem.sort_key)
-    return Source(revision, tuple(files), tuple(problems))

@@ -21,3 +21,11 @@ def text_fault(text: str) -> str | None:
     if text != text.strip():
         return "a blank at its edge"
     return None
+
+
+def one_line(text: str) -> str:
+    """Return a text from elsewhere (a commit's author, a server's answer) as it may stand on a terminal's line.
+
+    Control characters and those that turn the direction of writing become `?`: they could rewrite what is shown.
+    """
+    return "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -14,7 +14,9 @@ from offhook.cli.run import Globals
 
 if TYPE_CHECKING:
     from offhook.compile import Fleet
+    from offhook.store import Store
 
+R = TypeVar("R")
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 _MANY_BYTES = 500_000
 _MANY_STEPS = 20
@@ -44,7 +46,40 @@ def read(
     # an inventory is hundreds of thousands of objects and no cycle: collecting would cost a third of the time
     gc.disable()
     root = find_root(settings.directory, revision)
-    return root, read_fleet(root, revision, environment=environment, base=against, processes=processes(root))
+    count = processes(root)
+    return root, cached(
+        settings,
+        root,
+        lambda store: read_fleet(root, revision, environment=environment, base=against, store=store, processes=count),
+    )
+
+
+def cached(settings: Globals, root: Path, use: Callable[[Store], R]) -> R:
+    """Return use(store) with the fleet's cache, or with a store in memory for --no-cache."""
+    from offhook.cache import with_store
+
+    def warn(message: str) -> None:
+        click.echo(f"{click.style('warning:', fg='yellow')} {message}", err=True)
+
+    return with_store(root, use, cached=settings.cached, warn=warn)
+
+
+def revision_of(settings: Globals, revision: str | None) -> tuple[Path, str]:
+    """Return the fleet's root and the revision that history is asked at: HEAD unless another is named."""
+    from offhook.source import find_root
+
+    chosen = revision or "HEAD"
+    return find_root(settings.directory, chosen), chosen
+
+
+def canonical_mac(text: str) -> str:
+    """Return a MAC as people write it in canonical form. Raises UsageError."""
+    from offhook.mac import parse_mac
+
+    found = parse_mac(text)
+    if found is None:
+        raise click.UsageError(f'"{text}" is no MAC address: 12 hex digits are expected')
+    return found
 
 
 def processes(root: Path) -> int:

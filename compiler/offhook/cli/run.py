@@ -19,6 +19,10 @@ VERBS = {
     "check": "is the inventory right? every problem, sorted",
     "compile": "the tree that phones fetch, written to a folder",
     "show": "one phone's effective settings, and who said each",
+    "diff": "what changes on which phone, between two revisions",
+    "why": "who said so: the winner of one parameter, and every layer that it overrides",
+    "blame": "each setting of a phone, and the commit that last changed it",
+    "log": "the commits that changed a phone, and what they changed",
     "boot": "a virtual phone: its requests, and what it ends with",
 }
 """Verb -> its line in --help. Each is the click command of that name in the module of that name."""
@@ -32,6 +36,7 @@ class Globals:
     color: bool | None
     quiet: bool
     verbose: bool
+    cached: bool
 
 
 class Verbs(click.Group):
@@ -69,12 +74,13 @@ class Verbs(click.Group):
 )
 @click.option("-q", "--quiet", is_flag=True, help="Only the answer and errors.")
 @click.option("-v", "--verbose", is_flag=True, help="Say more on standard error.")
+@click.option("--no-cache", is_flag=True, help="Read everything anew; the answer is the same.")
 @click.pass_context
-def offhook(ctx: click.Context, directory: Path, color: str, quiet: bool, verbose: bool) -> None:
+def offhook(ctx: click.Context, directory: Path, color: str, quiet: bool, verbose: bool, no_cache: bool) -> None:
     """A compiler for desk phones: an inventory in git becomes the files that phones fetch."""
     if not directory.is_dir():
         raise click.UsageError(f"-C {directory}: no such folder")
-    ctx.obj = Globals(directory, _color(color), quiet, verbose)
+    ctx.obj = Globals(directory, _color(color), quiet, verbose, not no_cache)
     ctx.color = ctx.obj.color
 
 

@@ -7,9 +7,8 @@ import json
 import click
 
 from offhook.cli.codes import DONE, PROBLEMS
-from offhook.cli.options import env_option, read, rev_option, show_problems
+from offhook.cli.options import canonical_mac, env_option, read, rev_option, show_problems
 from offhook.cli.run import Globals
-from offhook.mac import parse_mac
 from offhook.problem import OffhookError
 
 
@@ -25,9 +24,7 @@ def show(settings: Globals, mac: str, rev: str | None, environment: str | None, 
 
     from offhook.flyingvoice.cfg import in_order
 
-    wanted = parse_mac(mac)
-    if wanted is None:
-        raise click.UsageError(f'"{mac}" is no MAC address: 12 hex digits are expected')
+    wanted = canonical_mac(mac)
     _, fleet = read(settings, rev, environment)
     show_problems(fleet, quiet=True)
     phone = fleet.inventory.phones.get(wanted)

@@ -69,13 +69,22 @@ def account_label(account: Account) -> str:
     return account.label or account.display_name or account.extension
 
 
+def label_word(account: Account) -> str:
+    """Return the word of an account that says its label."""
+    return "label" if account.label else _name_word(account)
+
+
+def _name_word(account: Account) -> str:
+    return "display_name" if account.display_name else "extension"
+
+
 def used_slot(dialect: str, slot: int, account: Account, server: Registrar) -> Iterator[tuple[str, str, str]]:
     """Yield (parameter, value, word of the account that says it) for a slot in use."""
     names = parameters(dialect, slot)
     extension = account.extension
     yield names["enable"], "1", ""
-    yield names["label"], account_label(account), "label" if account.label else "display_name"
-    yield names["display_name"], account.display_name or extension, "display_name"
+    yield names["label"], account_label(account), label_word(account)
+    yield names["display_name"], account.display_name or extension, _name_word(account)
     yield names["auth_name"], account.auth_name or extension, "auth_name" if account.auth_name else "extension"
     yield names["password"], account.password, "password"
     yield names["user_name"], extension, "extension"

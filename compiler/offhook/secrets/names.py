@@ -8,9 +8,9 @@ can tell that a name is missing. A name is the path of keys through a file of in
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from offhook.document import Document, mark_of, parse
 from offhook.problem import Mark, Problem
@@ -34,40 +34,78 @@ def no_names() -> SecretNames:
     return SecretNames({}, complete=False)
 
 
-def read_names(files: list[InventoryFile]) -> tuple[SecretNames, list[Problem]]:
-    """Return the names in the SOPS files (YAML or JSON), and the problems found on the way.
+class SecretFile(NamedTuple):
+    """What one file says of secrets, without any value: plain data.
+
+    `rows` is name -> (line, column, sealed text); the text is None where SOPS did not encrypt the value. `keys` are
+    the sealed data keys in the file's `sops:` mapping: where all of them differ, the data key may be another one.
+    """
+
+    rows: dict[str, tuple[int, int, str | None]]
+    keys: list[str]
+    broken: bool
+
+
+def read_file(file: InventoryFile) -> tuple[SecretFile, list[Problem]]:
+    """Return the names in a SOPS file (YAML or JSON), and the problems found on the way.
 
     Problems: `duplicate-secret` (one name in two places), `unsealed-secret` (a value that SOPS did not
     encrypt), `secrets-format` (a file that is neither YAML nor JSON), and those of reading YAML. No
     message ever holds a value.
     """
+    document, problems = _parse(file)
+    rows: dict[str, tuple[int, int, str | None]] = {}
+    for path, value in _leaves(document.value, ()):
+        place = mark_of(document, path, key=True)
+        name = "/".join(path)
+        if name in rows:
+            problems.append(_twice(name, Mark(file.path, *rows[name][:2]), place))
+            continue
+        sealed = value if isinstance(value, str) and _SEALED.fullmatch(value) else None
+        rows[name] = (place.line, place.column, sealed)
+        if sealed is None:
+            problems.append(
+                Problem(
+                    "unsealed-secret",
+                    mark_of(document, path),
+                    f'secret "{name}" is not encrypted',
+                    name,
+                    hint=f"sops encrypt -i {file.path} (and rotate the secret: git keeps what was committed)",
+                )
+            )
+    return SecretFile(rows, sorted(_sealed_keys(document.value.get(_SOPS))), document.broken), problems
+
+
+def link_names(files: Iterable[tuple[str, SecretFile]]) -> tuple[SecretNames, list[Problem]]:
+    """Return every name of the files (path, content), and `duplicate-secret` for those in two files."""
     marks: dict[str, Mark] = {}
     problems: list[Problem] = []
     complete = True
-    for file in files:
-        document, found = _parse(file)
-        problems.extend(found)
-        complete = complete and not document.broken
-        for path, value in _leaves(document.value, ()):
-            place = mark_of(document, path, key=True)
-            name = "/".join(path)
-            if name in marks:
-                problems.append(
-                    Problem("duplicate-secret", place, f'secret "{name}" stands twice: first at {marks[name]}', name)
-                )
-                continue
-            marks[name] = place
-            if not (isinstance(value, str) and _SEALED.fullmatch(value)):
-                problems.append(
-                    Problem(
-                        "unsealed-secret",
-                        mark_of(document, path),
-                        f'secret "{name}" is not encrypted',
-                        name,
-                        hint=f"sops encrypt -i {file.path} (and rotate the secret: git keeps what was committed)",
-                    )
-                )
+    for path, one in files:
+        complete = complete and not one.broken
+        for name, (line, column, _) in one.rows.items():
+            place = Mark(path, line, column)
+            first = marks.setdefault(name, place)
+            if first is not place:
+                problems.append(_twice(name, first, place))
     return SecretNames(marks, complete), problems
+
+
+def _twice(name: str, first: Mark, second: Mark) -> Problem:
+    return Problem("duplicate-secret", second, f'secret "{name}" stands twice: first at {first}', name)
+
+
+def _sealed_keys(metadata: Any) -> Iterator[str]:
+    """Every `enc` in SOPS's own mapping: the data key, sealed once for each who may open it."""
+    if isinstance(metadata, dict):
+        for key, inner in metadata.items():
+            if key == "enc" and isinstance(inner, str):
+                yield inner
+            else:
+                yield from _sealed_keys(inner)
+    elif isinstance(metadata, list):
+        for inner in metadata:
+            yield from _sealed_keys(inner)
 
 
 def _parse(file: InventoryFile) -> tuple[Document, list[Problem]]:

@@ -1,0 +1,64 @@
+"""`offhook diff`: what changes on which phone between two revisions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from offhook.cli.codes import CHANGES, DONE, PROBLEMS
+from offhook.cli.options import cached, env_option, processes
+from offhook.cli.run import Globals
+
+
+@click.command()
+@click.argument("base", required=False)
+@click.argument("head", required=False)
+@env_option()
+@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the answer to a file.")
+@click.option("--exit-code", is_flag=True, help="End with 4 where anything changes.")
+@click.pass_obj
+def diff(
+    settings: Globals,
+    base: str | None,
+    head: str | None,
+    environment: str | None,
+    style: str,
+    out: Path | None,
+    exit_code: bool,
+) -> int:
+    """What changes on which phone: BASE against HEAD, both git revisions.
+
+    Without HEAD, BASE is compared with the work tree; without both, HEAD is. A..B compares two revisions, A...B what
+    B changes since it left A.
+    """
+    import gc
+
+    from offhook.diff import diff as compare
+    from offhook.diff import revisions
+    from offhook.review.diff_json import diff_json
+    from offhook.review.diff_text import diff_text, summary
+    from offhook.source import find_root
+
+    gc.disable()
+    root = find_root(settings.directory, head or base)
+    first, second = revisions(root, base, head)
+    count = processes(root)
+    found = cached(
+        settings,
+        root,
+        lambda store: compare(root, first, second, environment=environment, store=store, processes=count),
+    )
+    answer = diff_json(found) if style == "json" else diff_text(found)
+    if out is not None:
+        out.write_text(click.unstyle(answer) + "\n" if answer else "", encoding="utf-8")
+    elif answer:
+        click.echo(answer)
+    for warning in found.warnings:
+        click.echo(f"{click.style('warning:', fg='yellow')} {warning}", err=True)
+    if style == "text" and not settings.quiet:
+        click.echo("nothing changes" if found.is_empty else summary(found), err=True)
+    if found.head_is_broken:
+        return PROBLEMS
+    return CHANGES if exit_code and not found.is_empty else DONE

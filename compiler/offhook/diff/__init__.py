@@ -1,0 +1,141 @@
+"""Which phones change between two revisions, which parameter, from what to what, and who says so.
+
+Comes in: two revisions of a fleet. Goes out: a `Diff`. Only what differs is looked at: the files that differ give
+the names that differ (`names`), these the phones that depend on them, and these are compared (`compare`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from offhook.cache import with_store
+from offhook.diff.change import Change, Diff, PhoneChange
+from offhook.diff.compare import SideOfDiff, compare_phone, make_side
+from offhook.diff.names import changed_names, concerns_all, deltas, dependent_phones
+from offhook.diff.phonebooks import phonebook_changes
+from offhook.diff.policy import ReadFile, policy_changes
+from offhook.git.repository import Git, merge_base, open_git, read_file, resolve
+from offhook.index import worktree
+from offhook.inventory import load
+from offhook.problem import OffhookError
+from offhook.source import WORKTREE, snapshot_of, whole
+from offhook.store import Store
+from offhook.view import View
+
+__all__ = ["Change", "Diff", "PhoneChange", "apply", "diff", "revisions"]
+
+_MANY_PHONES = 2_000
+"""From here on, reading both inventories whole costs less than looking each phone's parts up."""
+
+
+def diff(
+    root: Path,
+    base: str = "HEAD",
+    head: str | None = None,
+    *,
+    environment: str | None = None,
+    store: Store | None = None,
+    processes: int = 1,
+    warn: Callable[[str], None] = lambda _: None,
+) -> Diff:
+    """Return what changes from `base` to `head` (None: the work tree), for one environment.
+
+    Without `environment` each revision's default one is taken. Without `store` the fleet's cache file is used, and
+    `warn` is told of trouble with it. Raises OffhookError where there is no such revision or environment.
+    """
+
+    def use(store: Store) -> Diff:
+        return _diff(root, base, head, environment, store, processes)
+
+    return use(store) if store is not None else with_store(root, use, warn=warn)
+
+
+def apply(changes: Diff, settings: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
+    """Return the settings of all phones (MAC -> parameter -> value) at the head, given those at the base."""
+    after = {mac: dict(values) for mac, values in settings.items()}
+    for phone in changes.phones:
+        values = after.setdefault(phone.mac, {})
+        for change in phone.changes:
+            if change.new is None:
+                values.pop(change.parameter, None)
+            else:
+                values[change.parameter] = change.new.value
+        if phone.status == "removed":
+            del after[phone.mac]
+    return after
+
+
+def revisions(root: Path, base: str | None, head: str | None) -> tuple[str, str | None]:
+    """Return base and head as commits, from what people write: BASE HEAD, BASE, A..B, A...B or nothing.
+
+    Nothing is HEAD against the work tree; A...B is the merge base of both against B. None is the work tree.
+    """
+    if base is None:
+        return "HEAD", head
+    for dots in ("...", ".."):
+        if dots in base and head is None:
+            one, _, other = base.partition(dots)
+            one, other = one or "HEAD", other or "HEAD"
+            if dots == "..":
+                return one, other
+            git = open_git(root)
+            return merge_base(git, resolve(git, one), resolve(git, other)), other
+    return base, head
+
+
+def _diff(root: Path, base: str, head: str | None, environment: str | None, store: Store, processes: int) -> Diff:
+    git = open_git(root)
+    snapshots = [worktree(root, store) if one is None else snapshot_of(git, resolve(git, one)) for one in (base, head)]
+    old, new = (View(one, store, git, processes=processes) for one in snapshots)
+    changed = deltas(old.snapshot, new.snapshot, git)
+    names = changed_names(old, new, changed)
+    before, after = (make_side(view, view.inventory, environment) for view in (old, new))
+    if not (before.exists or after.exists):
+        known = sorted({*before.inventory.fleet.environments, *after.inventory.fleet.environments})
+        raise OffhookError(f'the fleet has no environment "{environment}"', hint=f"known: {', '.join(known) or 'none'}")
+    macs = _macs(before, after, names)
+    if len(macs) > _MANY_PHONES:
+        before, after = (
+            make_side(view, load(whole(view.snapshot), store, processes=processes)[0], environment)
+            for view in (old, new)
+        )
+    phones = (compare_phone(before, after, mac, names) for mac in sorted(macs))
+    chosen = after.environment or before.environment
+    return Diff(
+        base=old.snapshot.revision,
+        head=new.snapshot.revision,
+        environment=chosen.name if chosen else None,
+        policy=tuple(policy_changes(old, new, _reader(root, git, old), _reader(root, git, new))),
+        phones=tuple(phone for phone in phones if phone is not None),
+        phonebooks=tuple(phonebook_changes(old, new, names, changed)),
+        warnings=tuple(_warnings(old, new)),
+        head_is_broken=bool(new.files_with_errors()),
+    )
+
+
+def _macs(before: SideOfDiff, after: SideOfDiff, names: frozenset[str]) -> set[str]:
+    """The phones that may differ."""
+    chosen = {side.environment.name if side.environment else None for side in (before, after)}
+    if any(concerns_all(after.view, names, one) for one in chosen):
+        return {*before.inventory.phones, *after.inventory.phones}
+    return dependent_phones(after.view, names)
+
+
+def _reader(root: Path, git: Git, view: View) -> ReadFile:
+    """What reads a file outside the inventory, at the revision of a view."""
+
+    def from_disk(path: str) -> bytes | None:
+        place = root / path
+        return place.read_bytes() if place.is_file() else None
+
+    revision = view.snapshot.revision
+    return from_disk if revision == WORKTREE else lambda path: read_file(git, revision, path)
+
+
+def _warnings(old: View, new: View) -> Iterator[str]:
+    for view, words in ((old, "at the base"), (new, "at the head")):
+        files = [path for path, _ in view.files_with_errors()]
+        if files:
+            more = f" and {len(files) - 1} more files" if len(files) > 1 else ""
+            yield f"{files[0]}{more} {words}: entries with mistakes are left out; offhook check names them"

@@ -1,0 +1,136 @@
+"""What a diff is made of: one parameter's change, one phone's changes, and the whole.
+
+`Side` says a value and who says it; where it stands (file and line) is looked up when it is asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from offhook.layers import Said
+from offhook.problem import Mark
+
+ADDED = "added"
+REMOVED = "removed"
+CHANGED = "changed"
+
+LIKELY = "likely"
+UNKNOWN = "unknown"
+NO = "no"
+RESTARTS = (LIKELY, UNKNOWN, NO)
+"""Whether a phone restarts, the worst first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A value at one of the two revisions, the layer that says it (`sites/berlin`), and where."""
+
+    value: str
+    layer: str
+    said: Said = field(compare=False, repr=False)
+
+    @property
+    def mark(self) -> Mark:
+        """Return where the value stands."""
+        return self.said.mark()
+
+    @property
+    def file(self) -> str:
+        """Return the path of the file that says the value."""
+        return self.mark.file
+
+    @property
+    def line(self) -> int:
+        """Return the line at which it does."""
+        return self.mark.line
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One parameter of one phone: what it was and what it will be, None where nothing is said.
+
+    Where `new` is None the phone keeps the old value: a missing line tells it nothing. `secret` is "changed" or "may
+    have changed" where the name of a secret stayed and its sealed value did not. `restart` is likely, unknown or no;
+    `cutoff` tells that the change may leave the phone unreachable or unregistered.
+    """
+
+    parameter: str
+    old: Side | None
+    new: Side | None
+    secret: str
+    restart: str
+    cutoff: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneChange:
+    """One phone that differs. `status` is added, removed or changed; changes are in the order of a cfg file.
+
+    `model` and `site` are those of the head, of the base for a phone that is removed. `retires` tells that the phone
+    is switched off by this change, `was_retired` that it was so before it was removed or changed.
+    """
+
+    mac: str
+    status: str
+    model: str
+    site: str | None
+    retires: bool
+    was_retired: bool
+    changes: tuple[Change, ...]
+
+    @property
+    def restart(self) -> str:
+        """Return whether the phone restarts: likely, unknown or no; a phone that is not there before or after: no."""
+        said = {change.restart for change in self.changes} if self.status == CHANGED else set()
+        return next((one for one in RESTARTS if one in said), NO)
+
+    @property
+    def cutoff(self) -> bool:
+        """Tell whether the phone may become unreachable or unregistered without having been retired."""
+        if self.status == REMOVED:
+            return not self.was_retired
+        return self.status == CHANGED and any(change.cutoff for change in self.changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A change of the rules that publishing and reviewing follow. `mark` is at the head, at the base where it left."""
+
+    mark: Mark
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class PhonebookChange:
+    """A phonebook that differs: how many contacts were added and removed. `status` is added, removed or changed."""
+
+    id: str
+    status: str
+    added: int
+    removed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Diff:
+    """What differs between two revisions: ids of commits, or "worktree". Phones are sorted by MAC.
+
+    `head_is_broken` tells that the head has files with mistakes: what could be understood of them was compared.
+    """
+
+    base: str
+    head: str
+    environment: str | None
+    policy: tuple[Policy, ...]
+    phones: tuple[PhoneChange, ...]
+    phonebooks: tuple[PhonebookChange, ...]
+    warnings: tuple[str, ...]
+    head_is_broken: bool
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether nothing differs."""
+        return not (self.policy or self.phones or self.phonebooks)
+
+    def of_status(self, status: str) -> tuple[PhoneChange, ...]:
+        """Return the phones that are added, removed or changed."""
+        return tuple(phone for phone in self.phones if phone.status == status)

@@ -1,0 +1,85 @@
+"""Policy changes: what a pull request does to the rules by which it is itself judged and published.
+
+They come first in every report, also where no phone changes: publish targets, limits, severities of checks,
+environments, notify routes, signing rules, where secrets come from, and the files that name who may review or sign.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from offhook.diff.change import Policy
+from offhook.inventory import no_fleet
+from offhook.model import Entity, mark
+from offhook.problem import Mark
+from offhook.view import View
+
+PARTS = ("environments", "default_environment", "limits", "checks", "notify", "signing", "secrets")
+"""Parts of fleet.yaml that say how a tree is judged and published."""
+
+FILES = {
+    ".sops.yaml": "who can open new secrets",
+    "CODEOWNERS": "who must review",
+    ".github/CODEOWNERS": "who must review",
+    "docs/CODEOWNERS": "who must review",
+    ".gitlab/CODEOWNERS": "who must review",
+}
+"""Files outside inventory/ that are policy, and what they decide."""
+
+_DEFAULT = "nothing"
+
+ReadFile = Callable[[str], bytes | None]
+"""A file of one revision by its path from the fleet's root, None where there is none."""
+
+
+def policy_changes(old: View, new: View, read_old: ReadFile, read_new: ReadFile) -> Iterator[Policy]:
+    """Yield every policy change between two views: those of fleet.yaml in its order, then those of other files."""
+    (before, entity_before), (after, entity_after) = _fleet(old), _fleet(new)
+    for part in PARTS:
+        for path, was, now in _leaves((part,), before.get(part), after.get(part)):
+            place = mark(entity_after, *path) if now is not None else mark(entity_before, *path)
+            words = f"{'.'.join(path)} {_DEFAULT if was is None else was} -> {_DEFAULT if now is None else now}"
+            yield Policy(place, words)
+    for file, words in {**FILES, **_signers(before), **_signers(after)}.items():
+        content_before, content_after = read_old(file), read_new(file)
+        if content_before != content_after:
+            verb = "is new" if content_before is None else "is gone" if content_after is None else "changed"
+            yield Policy(Mark(file, 1, 1), f"{file} {verb}: {words}")
+
+
+def _fleet(view: View) -> tuple[Mapping[str, Any], Entity]:
+    place = view.fleet_place()
+    body = view.facts(place).entities.get("fleet") if place else None
+    if place is None or body is None:
+        return {}, no_fleet()
+    return body, view.entity(place, "fleet")
+
+
+def _signers(fleet: Mapping[str, Any]) -> dict[str, str]:
+    signing = fleet.get("signing") or {}
+    return {signing[word]: "whose signatures count" for word in ("allowed_signers", "keyring") if word in signing}
+
+
+def _leaves(path: tuple[str, ...], old: Any, new: Any) -> Iterator[tuple[tuple[str, ...], str | None, str | None]]:
+    """The texts that differ between two plain values, with their paths; lists are one text."""
+    if old == new:
+        return
+    if isinstance(old or {}, dict) and isinstance(new or {}, dict):
+        before, after = old or {}, new or {}
+        for key in [*before, *(key for key in after if key not in before)]:
+            yield from _leaves((*path, key), before.get(key), after.get(key))
+        return
+    yield path, _text(old), _text(new)
+
+
+def _text(value: Any) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(str(_text(one)) for one in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_text(inner)}" for key, inner in value.items()) + "}"
+    return str(value)

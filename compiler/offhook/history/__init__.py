@@ -1,0 +1,206 @@
+"""Since when a phone is as it is: the commits that changed it, and for each setting the one that last did.
+
+Comes in: a fleet's root, a MAC and a revision. Goes out: `Entry`s (`log`), `Blame`s (`blame`) and `Reason`s (`why`).
+Everything is read from git objects; nothing is checked out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+from offhook.cache import with_store
+from offhook.flyingvoice.catalogue import find, nearest, spell
+from offhook.flyingvoice.cfg import in_order
+from offhook.git.repository import Commit, resolve
+from offhook.history.blame import origins
+from offhook.history.log import Changed, Entry, entries
+from offhook.history.reviews import reviews
+from offhook.history.since import said_since
+from offhook.history.trust import judge, trust_at
+from offhook.history.walk import History, open_history
+from offhook.layers import COMPILER, Said
+from offhook.problem import Mark, OffhookError
+from offhook.shadows import sayings
+from offhook.store import Store
+
+__all__ = ["Blame", "Changed", "Entry", "Reason", "Why", "blame", "log", "why"]
+
+R = TypeVar("R")
+Warn = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Blame:
+    """One effective setting, who says it at the revision asked about, and the commit that gave it this value.
+
+    `about.boundary` tells that a shallow clone ends there: the value may be older.
+    """
+
+    parameter: str
+    value: str
+    commit: str
+    about: Commit
+    layer: str
+    said: Said
+    review: str | None = None
+
+    @property
+    def file(self) -> str:
+        """Return the path of the file that says the value."""
+        return self.said.mark().file
+
+    @property
+    def line(self) -> int:
+        """Return the line at which it does."""
+        return self.said.mark().line
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One who says something about a parameter, where, and since which commit. `wins` for the one the phone follows.
+
+    `value` is as it is written; for the winner, as the phone is told it.
+    """
+
+    value: str
+    layer: str
+    mark: Mark
+    about: Commit
+    wins: bool
+    review: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why a parameter has its value: the winner first, then what it overrides, the strongest first.
+
+    `since` is the commit that gave this phone this value: another one than the winner's where the phone came to the
+    layer later.
+    """
+
+    parameter: str
+    value: str
+    since: Commit
+    reasons: tuple[Reason, ...]
+
+
+def log(
+    root: Path,
+    mac: str,
+    parameter: str | None = None,
+    revision: str = "HEAD",
+    *,
+    environment: str | None = None,
+    limit: int | None = None,
+    store: Store | None = None,
+    warn: Warn = lambda _: None,
+) -> list[Entry]:
+    """Return the commits up to `revision` that changed a phone, or one parameter of it; the newest `limit` first.
+
+    `mac` is canonical, `parameter` as the phone is told it. Raises OffhookError where there is no such revision.
+    """
+
+    def use(history: History, start: str) -> list[Entry]:
+        found = list(islice(entries(history, start, parameter), limit))
+        brought = reviews(history, start, (one.commit for one in found))
+        trust = trust_at(history, start)
+        return [
+            replace(one, review=brought.get(one.commit), signature=judge(history, one.commit, trust)) for one in found
+        ]
+
+    return _with_history(root, mac, revision, environment, store, warn, use)
+
+
+def blame(
+    root: Path,
+    mac: str,
+    revision: str = "HEAD",
+    *,
+    environment: str | None = None,
+    store: Store | None = None,
+    warn: Warn = lambda _: None,
+) -> dict[str, Blame]:
+    """Return parameter -> Blame for every effective setting of a phone at `revision`, in the order of a cfg file.
+
+    Raises OffhookError where the phone is not there, or not in the environment.
+    """
+
+    def use(history: History, start: str) -> dict[str, Blame]:
+        said = history.trace(start)
+        if history.state(start).values is None:
+            raise OffhookError(f"there is no phone {mac} at {revision}", hint=f"offhook log {mac} tells when it left")
+        found = origins(history, start, said)
+        brought = reviews(history, start, set(found.values()))
+
+        def one(name: str) -> Blame:
+            commit, who = found[name], said[name]
+            return Blame(name, who.value, commit, history.commit(commit), who.layer, who, brought.get(commit))
+
+        return {name: one(name) for name in in_order(said)}
+
+    return _with_history(root, mac, revision, environment, store, warn, use)
+
+
+def why(
+    root: Path,
+    mac: str,
+    parameter: str,
+    revision: str = "HEAD",
+    *,
+    environment: str | None = None,
+    store: Store | None = None,
+    warn: Warn = lambda _: None,
+) -> Why:
+    """Return who says a parameter of a phone at `revision`, and since when.
+
+    `parameter` is in either dialect's spelling. Raises OffhookError where there is no such phone, or it is not told
+    the parameter.
+    """
+
+    def use(history: History, start: str) -> Why:
+        side = history.side(start)
+        phone = side.phone(mac)
+        if phone is None:
+            raise OffhookError(f"there is no phone {mac} at {revision}", hint=f"offhook log {mac} tells when it left")
+        dialect = side.resolver.dialect(phone)
+        found = find(parameter)
+        wire = (spell(found.name, dialect) if found else None) or parameter
+        said = sayings(side.resolver, phone, wire)
+        if not said:
+            near = nearest(parameter, dialect)
+            hint = f"near: {', '.join(near)}" if near else f"offhook show {mac} lists what it is told"
+            raise OffhookError(f"{mac} is not told {parameter}", hint=hint)
+        since = history.commit(origins(history, start, [wire])[wire])
+        commits = [since if one.layer == COMPILER else said_since(history, start, one) for one in said]
+        brought = reviews(history, start, {one.id for one in commits})
+        reasons = (
+            Reason(one.value, one.layer, one.mark(), about, one is said[-1], brought.get(about.id))
+            for one, about in zip(reversed(said), reversed(commits), strict=True)
+        )
+        return Why(wire, said[-1].value, since, tuple(reasons))
+
+    return _with_history(root, mac, revision, environment, store, warn, use)
+
+
+def _with_history(
+    root: Path,
+    mac: str,
+    revision: str,
+    environment: str | None,
+    store: Store | None,
+    warn: Warn,
+    use: Callable[[History, str], R],
+) -> R:
+    def run(store: Store) -> R:
+        history = open_history(root, mac, environment, store)
+        start = resolve(history.git, revision)
+        try:
+            return use(history, start)
+        finally:
+            history.keep()
+
+    return run(store) if store is not None else with_store(root, run, warn=warn)

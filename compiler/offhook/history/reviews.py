@@ -1,0 +1,56 @@
+"""Which pull request brought a commit, as far as commit messages name it.
+
+GitHub's merge button writes "Merge pull request #12 from ...", its squash button "Title (#12)"; GitLab writes
+"See merge request group/project!12" into the body; Gitea and mailing-list workflows use trailers. A commit that came
+by a merge is named by that merge.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from offhook.git.repository import Commit
+from offhook.history.walk import History
+
+_SUBJECT = re.compile(r"Merge pull request (#[0-9]{1,10})\b|\((#[0-9]{1,10})\)$")
+_BODY = re.compile(
+    r"^See merge request \S*?(![0-9]{1,10})$"
+    r"|^(?:Pull-Request|PR|PR-URL|Reviewed-on|Merge-Request):\s*(?:\S*/(?:pull|pulls|merge_requests)/)?([#!]?[0-9]{1,10})$",
+    re.MULTILINE,
+)
+
+
+def review_of(commit: Commit) -> str | None:
+    """Return the pull request that a commit's own message names: "#12", or "!12" on GitLab."""
+    found = _SUBJECT.search(commit.subject) or _BODY.search(commit.message)
+    if found is None:
+        return None
+    text = next(one for one in found.groups() if one)
+    return text if text[0] in "#!" else f"#{text}"
+
+
+def reviews(history: History, start: str, commits: Iterable[str]) -> dict[str, str]:
+    """Return commit -> pull request for those of `commits` of which one is named, up to `start`.
+
+    The first parents of `start` are the line that pull requests are merged into; what a merge of that line brought
+    in is its.
+    """
+    wanted = set(commits)
+    found = {one: review for one in wanted if (review := review_of(history.commit(one))) is not None}
+    line = [start]
+    while parents := history.commit(line[-1]).parents:
+        line.append(parents[0])
+    seen: set[str] = set()
+    for merge in reversed(line):
+        review = review_of(history.commit(merge))
+        pending = [merge]
+        while pending:
+            commit = pending.pop()
+            if commit in seen:
+                continue
+            seen.add(commit)
+            if review is not None and commit in wanted:
+                found.setdefault(commit, review)
+            pending.extend(history.commit(commit).parents)
+    return found

@@ -1,0 +1,53 @@
+"""Since when an entity says what it says: the commit that last changed one value in it, wherever its file went."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from offhook.git.repository import Commit
+from offhook.history.walk import History
+from offhook.layers import Path, Said
+from offhook.links import FLEET, name_of
+from offhook.model import Phone
+from offhook.source import kind_of
+
+_MISSING = object()
+
+
+def said_since(history: History, start: str, said: Said) -> Commit:
+    """Return the commit that gave an entity's value what it is at `start`; at merges the first parent that has it.
+
+    A commit at which a shallow clone ends is the answer for what is older.
+    """
+    kind = kind_of(said.entity.file.path) or "fleet"
+    key = said.entity.mac if isinstance(said.entity, Phone) else said.entity.key or "fleet"
+    commit = history.commit(start)
+    value = _raw(history, commit.id, kind, key, said.path)
+    while True:
+        parent = next(
+            (one for one in commit.parents if _is_same(history, commit.id, one, kind, key, said.path, value)), None
+        )
+        if parent is None:
+            return commit
+        commit = history.commit(parent)
+
+
+def _is_same(history: History, commit: str, parent: str, kind: str, key: str, path: Path, value: Any) -> bool:
+    names = history.names_between(parent, commit)
+    if kind == "fleet":
+        touched = any(name == FLEET or name.startswith(("model/", "environment/")) for name in names)
+    else:
+        touched = name_of(kind, key) in names
+    return not touched or _raw(history, parent, kind, key, path) == value
+
+
+def _raw(history: History, commit: str, kind: str, key: str, path: Path) -> Any:
+    """What is written at a path of an entity at a commit: plain data."""
+    view = history.view(commit)
+    body: Any = view.body(kind, key)
+    for part in path:
+        try:
+            body = body[part]
+        except (LookupError, TypeError):
+            return _MISSING
+    return body

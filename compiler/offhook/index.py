@@ -1,0 +1,75 @@
+"""Brings what is missing into the store: the facts of files, and of whole snapshots.
+
+A git tree that was read whole is known by its id; another one is compared with it, and only what differs is
+read. So the second revision of a run, and the first of the next, cost what changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from offhook.facts import Facts, Packed, pack_facts, read_facts
+from offhook.git.repository import Git, compare_trees
+from offhook.parallel import map_in_processes
+from offhook.source import INVENTORY, InventoryFile, Snapshot, Stamps, kind_of, snapshot
+from offhook.store import Place, Store
+
+_FEW_FILES = 20
+
+
+def facts_of(files: Sequence[InventoryFile], store: Store | None, *, processes: int = 1) -> list[Facts]:
+    """Return the facts of files, in their order: from the store where it has them, else read now and kept there."""
+    if store is None:
+        return map_in_processes(
+            lambda file: tuple(read_facts(file)), files, processes=processes, keep=lambda data: Facts(*data)
+        )
+    known = store.facts((file.path, file.blob) for file in files)
+    missing = [file for file in files if (file.path, file.blob) not in known]
+    known |= {place: one.unpack() for place, one in _read(missing, store, processes).items()}
+    return [known[file.path, file.blob] for file in files]
+
+
+def worktree(root: Path, store: Store) -> Snapshot:
+    """Return the work tree's files. Those that look as they did to a former run are not read again."""
+    key = ("stamps", str(root.resolve()))
+    stamps = Stamps({path: (tuple(stamp), blob) for path, (stamp, blob) in (store.memo(key) or {}).items()})
+    found = snapshot(root, None, stamps)
+    if stamps.fresh != stamps.known:
+        store.remember({key: stamps.fresh})
+    return found
+
+
+def complete(snapshot: Snapshot, store: Store, *, git: Git | None, processes: int = 1) -> None:
+    """See to it that the store has every file of a snapshot, so that its names can be looked up.
+
+    Files that nothing reads are left out. `git` is the repository of a revision's snapshot.
+    """
+    tree = snapshot.tree
+    if tree is not None and store.has_tree(tree):
+        return
+    places = _places(snapshot, store, git)
+    wanted = [(path, blob) for path, blob in places if blob and kind_of(path) is not None]
+    missing = [snapshot.file(path, blob) for path, blob in store.unseen(wanted)]
+    # a few files are read sooner than a process is started
+    _read(missing, store, processes if len(missing) > _FEW_FILES else 1)
+    if tree is not None:
+        store.put_tree(tree)
+
+
+def _places(snapshot: Snapshot, store: Store, git: Git | None) -> list[tuple[str, str | None]]:
+    """Every place of a snapshot, or those that differ from a tree that the store has whole."""
+    if snapshot.tree is not None and git is not None:
+        for known in store.last_trees():
+            if known in git.repository:
+                return [(one.path, one.new) for one in compare_trees(git, known, snapshot.tree, INVENTORY)]
+    return [(entry.path, entry.blob) for entry in snapshot.entries()]
+
+
+def _read(files: Sequence[InventoryFile], store: Store, processes: int) -> dict[Place, Packed]:
+    made = map_in_processes(
+        lambda file: tuple(pack_facts(file)), files, processes=processes, keep=lambda data: Packed(*data)
+    )
+    packed = {(file.path, file.blob): one for file, one in zip(files, made, strict=True)}
+    store.put(packed)
+    return packed

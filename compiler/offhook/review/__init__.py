@@ -1,0 +1,1 @@
+"""Diffs and histories as people and programs read them: pure functions from values to text."""
