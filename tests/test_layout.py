@@ -31,7 +31,7 @@ FLOW = [
     {"settings"},
     {"tree", "converge", "shadows"},
     {"checks", "output"},
-    {"compile", "cache"},
+    {"compile", "cache", "again"},
     {"diff"},
     {"history"},
     {"report", "phone", "review"},

@@ -10,10 +10,10 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+import sysconfig
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,6 +22,8 @@ from offhook.store import Store, StoreDamaged, StoreUnusable
 
 _NO_INPUT = frozenset({"__pycache__", "cli", "editor", "output", "phone"})
 """Folders of offhook that nothing in the cache depends on."""
+
+_LIBRARIES = ("pyyaml-", "jsonschema", "jinja2-", "tzdata-")
 
 R = TypeVar("R")
 Warn = Callable[[str], None]
@@ -110,12 +112,22 @@ def _concerns(error: OSError, path: Path) -> bool:
 
 @cache
 def _fingerprint() -> str:
-    """A digest of offhook itself: its version, its own files, and Python's, whose packed data differ."""
-    digest = hashlib.sha256(f"{__version__} {sys.version}".encode())
-    for folder in (Path(__file__).parent, Path(str(files("offhook.schema")))):
+    """A digest of what answers depend on beside the inventory: offhook, Python, the libraries that read, time zones.
+
+    Offhook's files count by size; where it runs from its sources, their times count too.
+    """
+    package = Path(__file__).parent
+    is_installed = package.parent.name in ("site-packages", "dist-packages")
+    seen = [f"{__version__} {sys.version}"]
+    for place in filter(os.path.isdir, sys.path):
+        libraries = (name for name in os.listdir(place) if name.lower().startswith(_LIBRARIES))
+        seen += sorted(name for name in libraries if name.endswith(".dist-info"))
+    zones = sysconfig.get_config_var("TZPATH") or ""
+    seen += (f"{place} {os.stat(place).st_mtime_ns}" for place in filter(os.path.isdir, zones.split(os.pathsep)))
+    for folder in (package, package.parent.parent / "schema"):
         for place, inner, names in os.walk(folder):
             inner[:] = sorted(name for name in inner if name not in _NO_INPUT)
             for name in sorted(names):
-                if name.endswith((".py", ".json", ".j2")):
-                    digest.update(Path(place, name).read_bytes())
-    return digest.hexdigest()[:16]
+                status = os.stat(os.path.join(place, name))
+                seen.append(f"{name} {status.st_size} {0 if is_installed else status.st_mtime_ns}")
+    return hashlib.sha256("\n".join(seen).encode()).hexdigest()[:16]

@@ -65,7 +65,7 @@ def read_fleet(
     "auto" is HEAD for a work tree that differs from it, the first parent for a revision. With a store, files that it
     knows are not read again. Raises OffhookError where there is no such environment or revision.
     """
-    source = _source(root, revision, store)
+    source = fleet_source(root, revision, store)
     inventory, problems = load(source, store, processes=processes)
     chosen = choose_environment(inventory, environment)
     before = None if base is None else _before(root, source, revision, base, store, processes)
@@ -76,7 +76,7 @@ def read_fleet(
     return Fleet(source, inventory, chosen, tuple(by_severity(inventory, problems)))
 
 
-def _source(root: Path, revision: str | None, store: Store | None) -> Source:
+def fleet_source(root: Path, revision: str | None, store: Store | None) -> Source:
     return whole(worktree(root, store)) if revision is None and store is not None else read_source(root, revision)
 
 

@@ -6,7 +6,7 @@ read. So the second revision of a run, and the first of the next, cost what chan
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from offhook.facts import Facts, Packed, pack_facts, read_facts
@@ -48,13 +48,22 @@ def complete(snapshot: Snapshot, store: Store, *, git: Git | None, processes: in
     tree = snapshot.tree
     if tree is not None and store.has_tree(tree):
         return
-    places = _places(snapshot, store, git)
+    read_places(_places(snapshot, store, git), snapshot, store, processes=processes)
+    if tree is not None:
+        store.put_trees([tree])
+
+
+def read_places(
+    places: Iterable[tuple[str, str | None]], snapshot: Snapshot, store: Store, *, processes: int = 1
+) -> None:
+    """Read those places into the store that it has not seen. Special files, and files of no kind, are left out.
+
+    Blobs are read by their id: where they are git's, `snapshot` may be of any revision.
+    """
     wanted = [(path, blob) for path, blob in places if blob and kind_of(path) is not None]
     missing = [snapshot.file(path, blob) for path, blob in store.unseen(wanted)]
     # a few files are read sooner than a process is started
     _read(missing, store, processes if len(missing) > _FEW_FILES else 1)
-    if tree is not None:
-        store.put_tree(tree)
 
 
 def _places(snapshot: Snapshot, store: Store, git: Git | None) -> list[tuple[str, str | None]]:

@@ -7,10 +7,12 @@ is replaced by a rename, and the index names old and new files until the last is
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
 import time
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -21,6 +23,9 @@ from offhook.tree import File
 
 INDEX = ".offhook-index"
 _HEADER = "# the files that offhook wrote here; it replaces and deletes no others\n"
+
+_MANY_FILES = 5_000
+"""From here on, two processes ask for the files' states sooner than one."""
 
 Share = Callable[[], Iterable[File]]
 """Makes some of a tree's files. Called in whichever process writes them."""
@@ -85,6 +90,32 @@ def _compare(folder: Path, shares: Sequence[Share], index: set[str], processes: 
     paths = {*added, *changed, *same}
     gone = sorted(path for path in index - paths if (folder / path).is_file())
     return Written(tuple(added), tuple(changed), tuple(gone), len(same)), paths
+
+
+def folder_stamp(folder: Path, *, processes: int = 1) -> str | None:
+    """Return a digest of what the system says of the files on a folder's index: size, times, inode; not what they hold.
+
+    None where there is no index, or a file on it is missing or special.
+    """
+    paths = sorted(_read_index(folder))
+    if not paths:
+        return None
+    top = f"{folder}/"
+
+    def digest(share: list[str]) -> str:
+        stamps: list[int] = []
+        for path in share:
+            try:
+                status = os.lstat(top + path)
+            except OSError:
+                return ""
+            stamps += (status.st_mode, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+        return hashlib.sha256(array("Q", stamps).tobytes()).hexdigest()
+
+    half = -(-len(paths) // processes)
+    shares = [[INDEX], *(paths[start : start + half] for start in range(0, len(paths), half))]
+    made = map_in_processes(digest, shares, processes=processes if len(paths) > _MANY_FILES else 1, keep=str)
+    return None if "" in made else hashlib.sha256("".join((*paths, *made)).encode()).hexdigest()
 
 
 def _told(share: Share, number: int, progress: Progress) -> Share:

@@ -21,10 +21,12 @@ from offhook.facts import Facts, Packed, number_of
 
 _BUCKETS = 64
 _MANY_SEGMENTS = 24
+_MANY_FACTS = 512
 _BUSY_S = 60
 _TABLES = """
 create table if not exists facts (id integer primary key, path text, blob text, errors integer, sum integer, pack blob);
 create unique index if not exists facts_place on facts (blob, path);
+create index if not exists facts_errors on facts (path, blob) where errors;
 create table if not exists names (bucket integer, sum integer, rows blob);
 create index if not exists names_bucket on names (bucket);
 create table if not exists trees (tree text primary key, number integer);
@@ -46,6 +48,7 @@ class Store:
         """Open the file at `path`, made where it is missing; None keeps all in memory."""
         self.path = path
         self._facts: dict[Place, Facts] = {}
+        self._private: dict[Place, Facts] = {}
         self._buckets: dict[int, list[memoryview]] = {}
         self._ids: dict[int, Place] = {}
         with _checked():
@@ -71,13 +74,16 @@ class Store:
         found: dict[Place, Facts] = {}
         with _checked():
             for path, blob in places:
-                one = self._facts.get((path, blob))
+                one = self._facts.get((path, blob)) or self._private.get((path, blob))
                 if one is None:
                     query = "select sum, pack from facts where blob = ? and path = ?"
                     row = self._base.execute(query, (blob, path)).fetchone()
                     if row is None or row[1] is None:
                         continue
-                    one = self._facts[path, blob] = Facts(*_unpack(row[0], row[1], path, blob))
+                    one = Facts(*_unpack(row[0], row[1], path, blob))
+                    if len(self._facts) >= _MANY_FACTS:
+                        self._facts.clear()
+                    self._facts[path, blob] = one
                 found[path, blob] = one
         return found
 
@@ -92,7 +98,7 @@ class Store:
                 # passwords in the clear stay in this process: the row tells only that the file was seen
                 pack = None if one.private else one.facts
                 if pack is None:
-                    self._facts[path, blob] = one.unpack()
+                    self._private[path, blob] = one.unpack()
                 check = 0 if pack is None else _sum(pack, path, blob)
                 cursor = self._base.execute(insert, (path, blob, int(one.has_errors), check, pack))
                 if cursor.rowcount:
@@ -172,11 +178,12 @@ class Store:
         with _checked():
             return [row[0] for row in self._base.execute("select tree from trees order by number desc limit 8")]
 
-    def put_tree(self, tree: str) -> None:
-        """Remember that every file of a tree was put."""
+    def put_trees(self, trees: Iterable[str]) -> None:
+        """Remember that every file of some trees was put."""
         with _checked(), self._writing():
-            number = self._base.execute("select coalesce(max(number), 0) + 1 from trees").fetchone()[0]
-            self._base.execute("insert or ignore into trees values (?, ?)", (tree, number))
+            number = self._base.execute("select coalesce(max(number), 0) from trees").fetchone()[0]
+            rows = ((tree, number + place) for place, tree in enumerate(trees, start=1))
+            self._base.executemany("insert or ignore into trees values (?, ?)", rows)
 
     # Everything else that is worth keeping.
 

@@ -86,7 +86,9 @@ class Site:
     phones: range
 
 
-def write_fleet(folder: Path, phones: int, *, seed: int = 1, phones_per_file: int = 50) -> int:
+def write_fleet(
+    folder: Path, phones: int, *, seed: int = 1, phones_per_file: int = 50, phones_per_site: int = PHONES_PER_SITE
+) -> int:
     """Write a fleet of `phones` phones to folder/inventory and return the bytes of YAML; `folder` may exist.
 
     Every phone has one account, a BLF never watches its own phone, and each varied parameter has a value in
@@ -95,7 +97,7 @@ def write_fleet(folder: Path, phones: int, *, seed: int = 1, phones_per_file: in
     if phones < 1 or phones_per_file < 1:
         raise ValueError("a fleet has at least one phone, and a file too")
     randomness = random.Random(seed)
-    sites = list(_sites(phones))
+    sites = list(_sites(phones, phones_per_site))
     written = _write(folder, "fleet.yaml", [_FLEET])
     written += _write(folder, "sites/all.yaml", (_site(number, site) for number, site in enumerate(sites)))
     written += _write(folder, "profiles/all.yaml", [_PROFILES])
@@ -116,9 +118,9 @@ def _write(folder: Path, path: str, parts: Iterable[str]) -> int:
     return file.write_bytes("".join(parts).encode())
 
 
-def _sites(phones: int) -> Iterator[Site]:
-    """The sites, at least three and about one for 500 phones; their phones follow each other."""
-    count = min(max(LEAST_SITES, phones // PHONES_PER_SITE), phones)
+def _sites(phones: int, phones_per_site: int) -> Iterator[Site]:
+    """The sites, at least three and one for `phones_per_site` phones; their phones follow each other."""
+    count = min(max(LEAST_SITES, phones // phones_per_site), phones)
     for number in range(count):
         city = _CITIES[number % len(_CITIES)][0]
         again = number // len(_CITIES)
@@ -196,8 +198,15 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("count", type=int, help="how many phones")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--phones-per-file", type=int, default=50)
+    parser.add_argument("--phones-per-site", type=int, default=PHONES_PER_SITE)
     chosen = parser.parse_args(arguments)
-    written = write_fleet(chosen.folder, chosen.count, seed=chosen.seed, phones_per_file=chosen.phones_per_file)
+    written = write_fleet(
+        chosen.folder,
+        chosen.count,
+        seed=chosen.seed,
+        phones_per_file=chosen.phones_per_file,
+        phones_per_site=chosen.phones_per_site,
+    )
     print(f"{chosen.count} phones, {written} bytes, {written / chosen.count:.0f} a phone")
     return 0
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from offhook.cli.codes import CHANGES, DONE, PROBLEMS
-from offhook.cli.options import cached, env_option, processes
+from offhook.cli.options import cached, env_option
 from offhook.cli.run import Globals
 
 
@@ -33,22 +33,21 @@ def diff(
     Without HEAD, BASE is compared with the work tree; without both, HEAD is. A..B compares two revisions, A...B what
     B changes since it left A.
     """
-    import gc
-
     from offhook.diff import diff as compare
     from offhook.diff import revisions
+    from offhook.parallel import available_processes
     from offhook.review.diff_json import diff_json
     from offhook.review.diff_text import diff_text, summary
     from offhook.source import find_root
 
-    gc.disable()
     root = find_root(settings.directory, head or base)
     first, second = revisions(root, base, head)
-    count = processes(root)
     found = cached(
         settings,
         root,
-        lambda store: compare(root, first, second, environment=environment, store=store, processes=count),
+        lambda store: compare(
+            root, first, second, environment=environment, store=store, processes=available_processes()
+        ),
     )
     answer = diff_json(found) if style == "json" else diff_text(found)
     if out is not None:

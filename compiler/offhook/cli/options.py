@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,6 +14,7 @@ from offhook.cli.run import Globals
 
 if TYPE_CHECKING:
     from offhook.compile import Fleet
+    from offhook.problem import Problem
     from offhook.store import Store
 
 R = TypeVar("R")
@@ -38,13 +39,9 @@ def read(
     settings: Globals, revision: str | None, environment: str | None, against: str | None = None
 ) -> tuple[Path, Fleet]:
     """Return the fleet's root and the fleet, read and checked."""
-    import gc
-
     from offhook.compile import read_fleet
     from offhook.source import find_root
 
-    # an inventory is hundreds of thousands of objects and no cycle: collecting would cost a third of the time
-    gc.disable()
     root = find_root(settings.directory, revision)
     count = processes(root)
     return root, cached(
@@ -116,11 +113,11 @@ def progress_bar(words: str, steps: int, *, quiet: bool) -> Iterator[Callable[[i
         yield advance
 
 
-def show_problems(fleet: Fleet, *, quiet: bool) -> None:
-    """Write a fleet's problems to standard error, errors only where `quiet`."""
+def show_problems(problems: Sequence[Problem], *, quiet: bool) -> None:
+    """Write problems to standard error, errors only where `quiet`."""
     from offhook.problem import ERROR
     from offhook.report import text
 
-    chosen = [one for one in fleet.problems if not quiet or one.severity == ERROR]
+    chosen = [one for one in problems if not quiet or one.severity == ERROR]
     if chosen:
         click.echo(text(chosen), err=True)

@@ -26,7 +26,7 @@ def show(settings: Globals, mac: str, rev: str | None, environment: str | None, 
 
     wanted = canonical_mac(mac)
     _, fleet = read(settings, rev, environment)
-    show_problems(fleet, quiet=True)
+    show_problems(fleet.problems, quiet=True)
     phone = fleet.inventory.phones.get(wanted)
     if phone is None:
         near = difflib.get_close_matches(wanted, fleet.inventory.phones, n=3)

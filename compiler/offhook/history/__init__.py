@@ -198,6 +198,7 @@ def _with_history(
     def run(store: Store) -> R:
         history = open_history(root, mac, environment, store)
         start = resolve(history.git, revision)
+        history.prepare(start)
         try:
             return use(history, start)
         finally:

@@ -14,8 +14,10 @@ from pathlib import Path
 
 from offhook.diff.compare import SideOfDiff, make_side
 from offhook.diff.names import changed_names, deltas, dependencies
-from offhook.git.repository import Commit, Git, inventory_tree, open_git, read_commit
+from offhook.git.repository import Commit, Git, compare_trees, inventory_tree, open_git, read_commit
+from offhook.index import read_places
 from offhook.layers import Said
+from offhook.parallel import available_processes
 from offhook.secrets.changes import Sealed, secret_change
 from offhook.secrets.reference import PREFIX
 from offhook.source import INVENTORY, snapshot_of
@@ -138,6 +140,28 @@ class History:
                 known = self._fresh["names", *key] = sorted(names)
             self._changed[key] = frozenset(known)
         return self._changed[key]
+
+    def prepare(self, start: str) -> None:
+        """Read what the commits up to `start` changed, all at once: in a new cache, most of a walk's work."""
+        self.view(start)
+        places: set[tuple[str, str | None]] = set()
+        trees: set[str] = set()
+        seen = {start}
+        pending = [start]
+        while pending:
+            commit = pending.pop()
+            for parent in self.commit(commit).parents:
+                old, new = self.tree(parent), self.tree(commit)
+                if old != new and (old is None or not self.store.has_tree(old)):
+                    for delta in compare_trees(self.git, old, new, INVENTORY):
+                        places |= {(delta.path, delta.old), (delta.path, delta.new)}
+                    trees |= {tree for tree in (old, new) if tree is not None}
+                if parent not in seen:
+                    seen.add(parent)
+                    pending.append(parent)
+        if trees:
+            read_places(places, self.view(start).snapshot, self.store, processes=available_processes())
+            self.store.put_trees(trees)
 
     def _resolve(self, commit: str) -> State:
         side = self.side(commit)
