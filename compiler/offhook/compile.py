@@ -77,6 +77,7 @@ def read_fleet(
 
 
 def fleet_source(root: Path, revision: str | None, store: Store | None) -> Source:
+    """Return the inventory's files; with a store, those of the work tree that look as they did are not read."""
     return whole(worktree(root, store)) if revision is None and store is not None else read_source(root, revision)
 
 
