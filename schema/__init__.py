@@ -1,1 +1,1 @@
-"""The JSON Schemas: what an inventory may say. Read them with ``importlib.resources.files("offhook.schema")``."""
+"""The JSON Schemas: what an inventory may say. Read them with ``pkgutil.get_data("offhook.schema", NAME)``, which imports less than importlib.resources."""

@@ -17,7 +17,6 @@ from offhook.links import defined_by, is_private, used_by
 from offhook.problem import ERROR, pack_problems
 from offhook.secrets.names import SecretFile, read_file
 from offhook.source import InventoryFile
-from offhook.validate import validate
 
 
 class Facts(NamedTuple):
@@ -45,6 +44,9 @@ class Facts(NamedTuple):
 
 def read_facts(file: InventoryFile) -> Facts:
     """Read and validate one file."""
+    # where the store knows every file, nothing is validated: the import alone takes longer than a lookup
+    from offhook.validate import validate
+
     if file.kind == "secret":
         secrets, problems = read_file(file)
         return Facts({"secrets": tuple(secrets)}, [], secrets.broken, pack_problems(problems), False)

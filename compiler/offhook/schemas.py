@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from importlib.resources import files
+from pkgutil import get_data
 from typing import Any
 
 KINDS = ("fleet", "site", "profile", "account", "phone", "phonebook")
@@ -32,7 +32,7 @@ def reference(name: str) -> str:
 @cache
 def read_schema(file: str) -> Schema:
     """Return a schema file of offhook.schema, read once."""
-    schema: Schema = json.loads(files("offhook.schema").joinpath(file).read_text("utf-8"))
+    schema: Schema = json.loads(get_data("offhook.schema", file) or b"")
     return schema
 
 

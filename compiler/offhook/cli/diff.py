@@ -36,7 +36,6 @@ def diff(
     from offhook.diff import diff as compare
     from offhook.diff import revisions
     from offhook.parallel import available_processes
-    from offhook.review.diff_json import diff_json
     from offhook.review.diff_text import diff_text, summary
     from offhook.source import find_root
 
@@ -49,7 +48,12 @@ def diff(
             root, first, second, environment=environment, store=store, processes=available_processes()
         ),
     )
-    answer = diff_json(found) if style == "json" else diff_text(found)
+    if style == "json":
+        from offhook.review.diff_json import diff_json
+
+        answer = diff_json(found)
+    else:
+        answer = diff_text(found)
     if out is not None:
         out.write_text(click.unstyle(answer) + "\n" if answer else "", encoding="utf-8")
     elif answer:

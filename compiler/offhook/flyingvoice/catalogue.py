@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache, lru_cache
-from importlib.resources import files
+from pkgutil import get_data
 from typing import Any, NamedTuple
 
 from offhook.texts import text_fault
@@ -211,7 +211,7 @@ def key_word_of_type(number: int) -> KeyWord | None:
 
 @cache
 def _read(file: str) -> dict[str, Any]:
-    data: dict[str, Any] = json.loads(files("offhook.schema").joinpath("flyingvoice", file).read_bytes())
+    data: dict[str, Any] = json.loads(get_data("offhook.schema", f"flyingvoice/{file}") or b"")
     return data
 
 

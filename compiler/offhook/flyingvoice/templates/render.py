@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import files
+from pkgutil import get_data
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 @cache
 def template(name: str) -> Template:
     """Return a template by file name. Undefined names are errors; XML templates escape what they are given."""
-    text = files("offhook.flyingvoice.templates").joinpath(name).read_text(encoding="utf-8")
+    text = (get_data("offhook.flyingvoice.templates", name) or b"").decode()
     return _environment(name.endswith(".xml.j2")).from_string(text)
 
 
