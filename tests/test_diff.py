@@ -1,0 +1,392 @@
+"""A diff is exactly what differs between two compiled revisions: no more, no less, and said by whom."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click import unstyle
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import inventories
+import peers
+import repositories
+from offhook.cli.run import run
+from offhook.compile import read_fleet
+from offhook.diff import Diff, apply, diff, revisions
+from offhook.diff.change import CHANGED, Change
+from offhook.diff.groups import families, groups, origins_of
+from offhook.problem import OffhookError
+from offhook.review.diff_json import diff_json
+from offhook.review.diff_text import diff_text, summary
+from offhook.settings import phones_of
+from offhook.store import Store
+
+MAC = "0021f2000001"
+Files = dict[str, Any]
+
+
+def effective(root: Path, revision: str) -> dict[str, dict[str, str]]:
+    """Every phone's settings at a revision, compiled from scratch."""
+    fleet = read_fleet(root, revision)
+    resolver = fleet.resolver()
+    return {phone.mac: resolver.resolve(phone).values for phone in phones_of(fleet.inventory, fleet.environment)}
+
+
+def two(tmp_path: Path, edit: Callable[[Files], Any], before: Files | None = None) -> Diff:
+    """The diff between an inventory and what `edit` makes of it."""
+    root = repositories.start(tmp_path / "fleet")
+    files = inventories.minimal() if before is None else before
+    repositories.commit(root, files)
+    after = copy.deepcopy(files)
+    edit(after)
+    repositories.commit(root, after)
+    return diff(root, "HEAD~1", "HEAD", store=Store(None))
+
+
+def rows(found: Diff) -> list[tuple[str, str, str | None, str | None]]:
+    return [
+        (phone.mac, one.parameter, one.old.value if one.old else None, one.new.value if one.new else None)
+        for phone in found.phones
+        for one in phone.changes
+    ]
+
+
+# Properties.
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(inventories.fleets(), min_size=2, max_size=3), st.randoms(use_true_random=False))
+def test_a_diff_is_what_compiling_both_gives(several: list[Files], random: Any) -> None:
+    """Between made fleets, and between a fleet and one of whose files some are another's: many half-way states."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = repositories.start(Path(folder))
+        mixed = {name: random.choice(several)[name] for name in several[0]}
+        commits = [repositories.commit(root, files) for files in (*several, mixed)]
+        store = Store(None)  # one for all: what it knows of one revision must not be taken for another
+        for base in commits:
+            for head in commits:
+                before, after = effective(root, base), effective(root, head)
+                found = diff(root, base, head, store=store)
+                assert apply(found, before) == after
+                changed = {mac for mac in before | after if before.get(mac) != after.get(mac)}
+                assert {phone.mac for phone in found.phones} == changed
+                if base == head:
+                    assert found.is_empty
+                back = diff(root, head, base, store=store)
+                assert mirrored(back) == plain(found)
+                assert rebuilt(diff_json(found)) == expected_rows(found)
+
+
+def plain(found: Diff) -> Any:
+    status = {"added": "removed", "removed": "added", "changed": "changed"}
+    return [
+        (one.mac, status[one.status], [(change.parameter, change.old, change.new) for change in one.changes])
+        for one in found.phones
+    ]
+
+
+def mirrored(found: Diff) -> Any:
+    return [
+        (one.mac, one.status, [(change.parameter, change.new, change.old) for change in one.changes])
+        for one in found.phones
+    ]
+
+
+def expected_rows(found: Diff) -> dict[str, list[Any]]:
+    """Every changed phone's own changes, with who says both values and where."""
+    return {phone.mac: [row(one) for one in phone.changes] for phone in found.phones if phone.status == CHANGED}
+
+
+def row(change: Change) -> Any:
+    old, new = origins_of(change)
+    values = [side.value if side else None for side in (change.old, change.new)]
+    return [change.parameter, *values, list(old or (None,) * 3), list(new or (None,) * 3), change.secret]
+
+
+def rebuilt(text: str) -> dict[str, list[Any]]:
+    """The same, made from the groups of the JSON answer alone."""
+    found: dict[str, list[Any]] = {}
+    for group in json.loads(text)["groups"]:
+        for number, mac in enumerate(group["macs"]):
+            found[mac] = []
+            for change in group["changes"]:
+                place = change["each"][number] if "each" in change else change
+                old, new = ([place[f"{side}{word}"] for word in ("layer", "file", "line")] for side in ("old_", ""))
+                values = [change["parameter"], change["old"], change["new"]]
+                found[mac].append([*values, old, new, change.get("secret", "")])
+    return dict(sorted(found.items()))
+
+
+# What a change means.
+
+
+def test_a_site_s_time_zone(tmp_path: Path) -> None:
+    files = inventories.minimal()
+    files["sites/all.yaml"]["berlin"]["utc_offset"] = "+1"
+    found = two(tmp_path, lambda after: after["sites/all.yaml"]["berlin"].update(utc_offset="+2"), files)
+    assert rows(found) == [(MAC, "local_time.time_zone", "+1", "+2")]
+    change = found.phones[0].changes[0]
+    assert change.new is not None
+    assert (change.new.layer, change.new.file, change.new.line) == ("sites/berlin", "inventory/sites/all.yaml", 3)
+    assert not found.phones[0].cutoff
+
+
+@pytest.mark.parametrize(
+    ("edit", "cutoff"),
+    [
+        (lambda files: files["fleet.yaml"]["sip"].update(server="other.example.com"), True),
+        (lambda files: files["fleet.yaml"]["sip"].update(port="5070"), True),
+        (lambda files: files["accounts/all.yaml"]["alice"].update(auth_name="other"), True),
+        (lambda files: files["accounts/all.yaml"]["alice"].update(password="secret:other"), True),
+        (lambda files: files["phones/all.yaml"][MAC].update(accounts=[]), True),
+        (lambda files: files["phones/all.yaml"][MAC].update(retired="true"), True),
+        (lambda files: files["phones/all.yaml"].pop(MAC), True),
+        (lambda files: files["fleet.yaml"].update(settings={"firmware.url": "http://example.com/rom"}), True),
+        (lambda files: files["phones/all.yaml"][MAC].update(accounts=["alice", "bob"]), False),
+        (lambda files: files["accounts/all.yaml"]["alice"].update(display_name="Alice"), False),
+        (lambda files: files["phones/all.yaml"][MAC].update(keys={"3": {"dnd": True}}), False),
+    ],
+)
+def test_cutoff(tmp_path: Path, edit: Callable[[Files], Any], cutoff: bool) -> None:
+    found = two(tmp_path, edit)
+    assert [phone.cutoff for phone in found.phones] == [cutoff]
+
+
+def test_a_retired_phone_may_leave(tmp_path: Path) -> None:
+    files = inventories.minimal()
+    files["phones/all.yaml"][MAC]["retired"] = "true"
+    found = two(tmp_path, lambda after: after["phones/all.yaml"].pop(MAC), files)
+    assert [(phone.status, phone.cutoff) for phone in found.phones] == [("removed", False)]
+
+
+def test_what_is_no_longer_said_is_kept(tmp_path: Path) -> None:
+    files = inventories.minimal()
+    files["accounts/all.yaml"]["alice"]["sip"] = {"outbound_proxy": "sbc.example.com"}
+    found = two(tmp_path, lambda after: after["accounts/all.yaml"]["alice"].pop("sip"), files)
+    assert rows(found) == [
+        (MAC, "account.1.outbound_host", "sbc.example.com", None),
+        (MAC, "account.1.outbound_port", "5060", None),
+    ]
+    assert not found.phones[0].cutoff
+    assert "keeps account.1.outbound_host, account.1.outbound_port" in diff_text(found)
+
+
+def test_those_who_watch_an_account_change_with_it(tmp_path: Path) -> None:
+    """By id, by extension and by an expression; and the phone that only has a neighbour's line is left alone."""
+    files = inventories.minimal()
+    keys = {"2": {"blf": "alice"}, "3": {"blf": "0101"}, "4": {"blf": "{{ fleet.vars.boss }}"}}
+    files["fleet.yaml"]["vars"] = {"boss": "0101"}
+    files["phones/all.yaml"] |= {
+        "0021f2000002": {"model": "FIP14G", "site": "berlin", "keys": keys},
+        "0021f2000003": {"model": "FIP14G", "site": "berlin", "accounts": ["bob"]},
+    }
+    found = two(tmp_path, lambda after: after["accounts/all.yaml"]["alice"].update(display_name="Alice A"), files)
+    labels = [(mac, name) for mac, name, _, new in rows(found) if mac != MAC and new == "Alice A"]
+    assert labels == [("0021f2000002", f"linekey.{number}.label") for number in (2, 3, 4)]
+    assert "0021f2000003" not in {phone.mac for phone in found.phones}
+
+
+def test_policy_comes_first_also_without_a_phone(tmp_path: Path) -> None:
+    files = inventories.minimal()
+    files["fleet.yaml"] |= {
+        "limits": {"changed": "30%"},
+        "environments": {"production": {"url": "https://a.example.com/", "publish": "s3://a"}},
+    }
+
+    def edit(after: Files) -> None:
+        after["fleet.yaml"]["limits"]["changed"] = "90%"
+        after["fleet.yaml"]["checks"] = {"mac-vendor": "off"}
+        after["fleet.yaml"]["environments"]["production"]["publish"] = "s3://b"
+
+    found = two(tmp_path, edit, files)
+    assert found.phones == ()
+    assert [policy.message for policy in found.policy] == [
+        "environments.production.publish s3://a -> s3://b",
+        "limits.changed 30% -> 90%",
+        "checks.mac-vendor nothing -> off",
+    ]
+    assert unstyle(diff_text(found)).startswith("policy\n")
+
+
+def test_files_that_are_policy(tmp_path: Path) -> None:
+    root = repositories.start(tmp_path)
+    repositories.commit(root, inventories.minimal())
+    (root / "CODEOWNERS").write_text("* @anna\n")
+    (root / ".sops.yaml").write_text("creation_rules: []\n")
+    found = diff(root, "HEAD", None, store=Store(None))
+    assert [policy.message for policy in found.policy] == [
+        ".sops.yaml is new: who can open new secrets",
+        "CODEOWNERS is new: who must review",
+    ]
+
+
+def test_phonebooks(tmp_path: Path) -> None:
+    files = inventories.minimal()
+    files["phonebooks/all.yaml"] = {
+        "company": {"from_accounts": True, "contacts": [{"name": "Taxi", "numbers": {"office": "1"}}]},
+        "other": {"contacts": [{"name": "Bank", "numbers": {"office": "2"}}]},
+    }
+    found = two(tmp_path, lambda after: after["accounts/all.yaml"]["alice"].update(display_name="Alice"), files)
+    assert [(book.id, book.status, book.added, book.removed) for book in found.phonebooks] == [
+        ("company", "changed", 1, 1)
+    ]
+
+    def edit(after: Files) -> None:
+        after["phonebooks/all.yaml"]["other"]["contacts"] = []
+        after["phonebooks/all.yaml"]["third"] = {"from_accounts": {"sites": ["berlin"]}}
+        del after["phonebooks/all.yaml"]["company"]
+
+    shutil.rmtree(tmp_path / "fleet")
+    found = two(tmp_path, edit, files)
+    assert [(book.id, book.status, book.added, book.removed) for book in found.phonebooks] == [
+        ("company", "removed", 0, 3),
+        ("other", "changed", 0, 1),
+        ("third", "added", 2, 0),
+    ]
+
+
+def test_the_environment_chooses_the_phones(tmp_path: Path) -> None:
+    files = inventories.minimal()
+    files["fleet.yaml"]["environments"] = {
+        "lab": {"url": "tftp://127.0.0.1/", "phones": {"macs": [MAC]}, "accept": ["plain-secret-transport"]},
+        "production": {"url": "https://a.example.com/"},
+    }
+    files["fleet.yaml"]["default_environment"] = "lab"
+    files["phones/all.yaml"]["0021f2000002"] = {"model": "FIP14G", "site": "berlin", "accounts": ["bob"]}
+    root = repositories.start(tmp_path)
+    repositories.commit(root, files)
+    files["sites/all.yaml"]["berlin"]["utc_offset"] = "+1"
+    del files["fleet.yaml"]["environments"]["lab"]["phones"]
+    repositories.commit(root, files)
+
+    def statuses(environment: str | None) -> list[tuple[str, str]]:
+        found = diff(root, "HEAD~1", "HEAD", environment=environment, store=Store(None))
+        return [(phone.mac, phone.status) for phone in found.phones]
+
+    assert statuses(None) == statuses("lab") == [(MAC, "changed"), ("0021f2000002", "added")]
+    assert statuses("production") == [(MAC, "changed"), ("0021f2000002", "changed")]
+    with pytest.raises(OffhookError, match='no environment "other"'):
+        statuses("other")
+
+
+# Secrets.
+
+
+@pytest.mark.peer
+def test_what_ciphertext_tells(tmp_path: Path) -> None:
+    """An edit leaves the other values sealed as they were; a rotation does not, and nobody can tell."""
+    sops = peers.program("sops")
+    key = inventories.ROOT / "docs/PUBLIC-demo-age-key.txt"
+    recipient = key.read_text().partition("public key: ")[2].splitlines()[0]
+    root = repositories.start(tmp_path)
+    files = inventories.minimal()
+    files["fleet.yaml"]["secrets"] = {"provider": "sops"}
+    files["phones/all.yaml"][MAC]["accounts"] = ["alice", "bob"]
+    files["secrets/all.yaml"] = {"berlin": {"alice": "one", "bob": "two"}}
+    inventories.write_inventory(root, files)
+    path = root / "inventory/secrets/all.yaml"
+    environment = {"SOPS_AGE_KEY_FILE": str(key), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+
+    def call(*arguments: str) -> None:
+        subprocess.run([sops, *arguments], check=True, capture_output=True, cwd=root, env=environment)
+
+    def states() -> list[tuple[str, str]]:
+        found = diff(root, "HEAD~1", "HEAD", store=Store(None))
+        return [(one.parameter, one.secret) for phone in found.phones for one in phone.changes]
+
+    call("encrypt", "-i", "--age", recipient, str(path))
+    repositories.commit(root)
+    call("set", str(path), '["berlin"]["alice"]', '"three"')
+    repositories.commit(root)
+    assert states() == [("account.1.password", "changed")]
+    call("rotate", "-i", str(path))
+    repositories.commit(root)
+    perhaps = "may have changed"
+    assert states() == [("account.1.password", perhaps), ("account.2.password", perhaps)]
+    found = diff(root, "HEAD~1", "HEAD", store=Store(None))
+    assert "secret:berlin/alice may have changed" in diff_text(found)
+    assert all(phone.cutoff for phone in found.phones)
+    path.write_text(path.read_text() + "# a comment\n")
+    repositories.commit(root)
+    assert states() == []
+
+
+# Groups.
+
+
+def many(phones: int) -> Files:
+    files = inventories.minimal()
+    files["accounts/all.yaml"] = {
+        f"user{number}": {"site": "berlin", "extension": f"{number:05}", "password": f"secret:u{number}"}
+        for number in range(phones)
+    }
+    files["phones/all.yaml"] = {
+        f"0021f2{number:06x}": {"model": "FIP14G", "site": "berlin", "accounts": [f"user{number}"]}
+        for number in range(phones)
+    }
+    return files
+
+
+def test_five_thousand_phones_are_a_page(tmp_path: Path) -> None:
+    """Equal changes once, the one that differs apart, and values of their own as one kind of change."""
+    files = many(5000)
+
+    def edit(after: Files) -> None:
+        after["sites/all.yaml"]["berlin"]["utc_offset"] = "+2"
+        after["phones/all.yaml"]["0021f2000007"]["keys"] = {"2": {"dnd": True}}
+        for number in range(100, 200):
+            after["accounts/all.yaml"][f"user{number}"]["display_name"] = f"User {number}"
+
+    found = two(tmp_path, edit, files)
+    assert [len(group.phones) for group in groups(found.phones)][:3] == [4899, 1, 1]
+    assert sorted(len(family) for family in families(groups(found.phones))) == [1, 1, 100]
+    text = unstyle(diff_text(found))
+    assert len(text.splitlines()) < 60
+    assert "4,899 phones in berlin" in text
+    assert "100 phones in berlin  e.g. 0021f2000064" in text
+    assert summary(found) == "5,000 phones changed; 5,000 with restart not known"
+
+
+# What people type.
+
+
+def test_revisions(tmp_path: Path) -> None:
+    root = repositories.start(tmp_path)
+    first = repositories.commit(root, inventories.minimal())
+    repositories.git(root, "checkout", "-q", "-b", "topic")
+    repositories.commit(root, message="theirs")
+    repositories.git(root, "checkout", "-q", "main")
+    repositories.commit(root, message="ours")
+    assert revisions(root, None, None) == ("HEAD", None)
+    assert revisions(root, "main", None) == ("main", None)
+    assert revisions(root, "main", "topic") == ("main", "topic")
+    assert revisions(root, "main..topic", None) == ("main", "topic")
+    assert revisions(root, "main..", None) == ("main", "HEAD")
+    assert revisions(root, "main...topic", None) == (first, "topic")
+
+
+def test_the_verb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = repositories.start(tmp_path)
+    repositories.commit(root, inventories.minimal())
+    assert run(["-C", str(root), "diff", "--exit-code"]) == 0
+    assert capsys.readouterr() == ("", "nothing changes\n")
+    path = root / "inventory/phones/all.yaml"
+    path.write_text(path.read_text().replace("FIP14G", "FIP13G"))
+    assert run(["-C", str(root), "diff"]) == 0
+    assert run(["-C", str(root), "diff", "--exit-code", "--out", str(tmp_path / "out.txt")]) == 4
+    out, err = capsys.readouterr()
+    assert out == (tmp_path / "out.txt").read_text()
+    assert f"{MAC} in berlin" in out
+    assert "1 phone changed" in err
+    path.write_text(path.read_text() + "0021f2000009: {model: NOTHING}\n")
+    assert run(["-C", str(root), "diff"]) == 1
+    assert "inventory/phones/all.yaml at the head: entries with mistakes are left out" in capsys.readouterr().err
