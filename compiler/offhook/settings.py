@@ -22,6 +22,7 @@ from offhook.mac import parse_mac
 from offhook.model import Account, Environment, KeyPlan, Phone, Sip
 from offhook.problem import Mark
 
+_PERSONAL_PARTS = ("account.", "linekey.")
 _LABEL = keys.Key._fields.index("label")
 
 
@@ -161,6 +162,23 @@ class Resolver:
         self._fill(phone, base, values, said)
         made = Said("", COMPILER, phone, ())
         return {name: said.get(name, made)._replace(value=value) for name, value in values.items()}
+
+    def who_says(self, phone: Phone, names: Iterable[str]) -> dict[str, Said]:
+        """Return some of a phone's effective settings with who said each; names that it is not told are left out."""
+        base = self.base(phone)
+        wanted = list(names)
+        if self._has_own(phone) or not all(self._is_shared(base, name) for name in wanted):
+            every = self.trace(phone)
+            return {name: every[name] for name in wanted if name in every}
+        return {name: base.said[name] for name in wanted}
+
+    def _has_own(self, phone: Phone) -> bool:
+        """Tell whether more than accounts and keys may be put over a phone's base."""
+        is_pinned = self.environment is not None and self.environment.pin
+        return bool(is_pinned or phone.settings or phone.unchecked or phone.language or phone.phonebooks is not None)
+
+    def _is_shared(self, base: Base, name: str) -> bool:
+        return name in base.said and name not in base.expressions and not name.startswith(_PERSONAL_PARTS)
 
     def _fill(self, phone: Phone, base: Base, values: dict[str, str], said: dict[str, Said] | None) -> None:
         """Put a phone's own values over its base's; `said` explains them where it is wanted."""

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from offhook.cache import with_store
 from offhook.diff.change import Change, Diff, PhoneChange
-from offhook.diff.compare import SideOfDiff, compare_phone, make_side
+from offhook.diff.compare import Difference, SideOfDiff, describe, find_difference, make_side
 from offhook.diff.names import changed_names, concerns_all, deltas, dependent_phones
 from offhook.diff.phonebooks import phonebook_changes
 from offhook.diff.policy import ReadFile, policy_changes
 from offhook.git.repository import Git, merge_base, open_git, read_file, resolve
 from offhook.index import worktree
 from offhook.inventory import load
+from offhook.parallel import map_in_processes
 from offhook.problem import OffhookError
 from offhook.source import WORKTREE, snapshot_of, whole
 from offhook.store import Store
@@ -25,6 +27,7 @@ from offhook.view import View
 
 __all__ = ["Change", "Diff", "PhoneChange", "apply", "diff", "revisions"]
 
+_SHARE = 500
 _MANY_PHONES = 2_000
 """From here on, reading both inventories whole costs less than looking each phone's parts up."""
 
@@ -94,13 +97,14 @@ def _diff(root: Path, base: str, head: str | None, environment: str | None, stor
     if not (before.exists or after.exists):
         known = sorted({*before.inventory.fleet.environments, *after.inventory.fleet.environments})
         raise OffhookError(f'the fleet has no environment "{environment}"', hint=f"known: {', '.join(known) or 'none'}")
-    macs = _macs(before, after, names)
+    macs = sorted(_macs(before, after, names))
     if len(macs) > _MANY_PHONES:
         before, after = (
             make_side(view, load(whole(view.snapshot), store, processes=processes)[0], environment)
             for view in (old, new)
         )
-    phones = (compare_phone(before, after, mac, names) for mac in sorted(macs))
+    found = _differences(before, after, macs, names, processes)
+    phones = (describe(before, after, one) for one in found)
     chosen = after.environment or before.environment
     return Diff(
         base=old.snapshot.revision,
@@ -112,6 +116,21 @@ def _diff(root: Path, base: str, head: str | None, environment: str | None, stor
         warnings=tuple(_warnings(old, new)),
         head_is_broken=bool(new.files_with_errors()),
     )
+
+
+def _differences(
+    before: SideOfDiff, after: SideOfDiff, macs: list[str], names: frozenset[str], processes: int
+) -> list[Difference]:
+    """What differs on each phone; where there are many, several processes look."""
+
+    def look(share: list[str]) -> list[tuple[Any, ...]]:
+        found = (find_difference(before, after, mac, names) for mac in share)
+        return [tuple(one) for one in found if one is not None]
+
+    shares = [macs[start : start + _SHARE] for start in range(0, len(macs), _SHARE)]
+    # few phones are looked up in the store, which no second process may share
+    many = processes if len(macs) > _MANY_PHONES else 1
+    return [Difference(*row) for rows in map_in_processes(look, shares, processes=many, keep=list) for row in rows]
 
 
 def _macs(before: SideOfDiff, after: SideOfDiff, names: frozenset[str]) -> set[str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from offhook.diff.change import ADDED, CHANGED, REMOVED, UNKNOWN, Change, PhoneChange, Side
 from offhook.flyingvoice.catalogue import find
@@ -15,6 +15,8 @@ from offhook.secrets.changes import secret_change
 from offhook.secrets.reference import PREFIX
 from offhook.settings import Resolver, belongs_to
 from offhook.view import View
+
+_SLOT = "account."
 
 
 @dataclass(slots=True)
@@ -47,51 +49,69 @@ def make_side(view: View, inventory: Inventory, name: str | None) -> SideOfDiff:
     return SideOfDiff(view, inventory, environment, exists, Resolver(inventory, environment))
 
 
-def compare_phone(old: SideOfDiff, new: SideOfDiff, mac: str, names: frozenset[str]) -> PhoneChange | None:
-    """Return what differs on one phone, None where nothing does. `names` is what differs between the inventories."""
+class Difference(NamedTuple):
+    """Which parameters differ on one phone: plain data, for whichever process wants it.
+
+    `perhaps` are those whose secret kept its name, and may have another value.
+    """
+
+    mac: str
+    parameters: list[str]
+    perhaps: list[str]
+
+
+def find_difference(old: SideOfDiff, new: SideOfDiff, mac: str, names: frozenset[str]) -> Difference | None:
+    """Return which parameters differ on one phone, None where none does. `names` differ between the inventories."""
     before, after = old.phone(mac), new.phone(mac)
-    shown = after or before
-    if shown is None:
+    if before is None and after is None:
         return None
     was = old.resolver.resolve(before).values if before else {}
     now = new.resolver.resolve(after).values if after else {}
-    secrets = _secret_changes(old, new, was, now, names)
-    differing = {name for name in was.keys() | now.keys() if was.get(name) != now.get(name)} | secrets.keys()
-    status = CHANGED if before and after else ADDED if after else REMOVED
-    if status == CHANGED and not differing:
+    parameters = [name for name, value in was.items() if now.get(name) != value]
+    parameters += [name for name in now if name not in was]
+    perhaps = [
+        name
+        for name, value in now.items()
+        if value.startswith(PREFIX) and was.get(name) == value and f"secret/{value[len(PREFIX) :]}" in names
+    ]
+    if before and after and not parameters and not perhaps:
         return None
-    said_before = old.resolver.trace(before) if before else {}
-    said_after = new.resolver.trace(after) if after else {}
-    changes = tuple(
-        _change(name, said_before.get(name), said_after.get(name), secrets.get(name, ""))
-        for name in in_order(differing)
-    )
-    was_off = _slots_off(was)
+    return Difference(mac, parameters, perhaps)
+
+
+def describe(old: SideOfDiff, new: SideOfDiff, found: Difference) -> PhoneChange | None:
+    """Return what a difference is: both values of each parameter, who says them, and what that means."""
+    before, after = old.phone(found.mac), new.phone(found.mac)
+    shown = after or before
+    assert shown is not None
+    parameters = in_order({*found.parameters, *found.perhaps})
+    was = old.resolver.who_says(before, parameters) if before else {}
+    now = new.resolver.who_says(after, parameters) if after else {}
+    secrets = {name: _secret_change(old, new, now[name].value) for name in found.perhaps}
+    changes = [
+        _change(name, was.get(name), now.get(name), secrets.get(name, ""))
+        for name in parameters
+        if name not in secrets or secrets[name]
+    ]
+    status = CHANGED if before and after else ADDED if after else REMOVED
+    if status == CHANGED and not changes:
+        return None
+    if before and any(change.cutoff and change.parameter.startswith(_SLOT) for change in changes):
+        changes = _without_unused_slots(old, before, changes)
     return PhoneChange(
-        mac,
+        found.mac,
         status,
         shown.model,
         shown.site,
         retires=bool(before and after and after.retired and not before.retired),
         was_retired=bool(before and before.retired),
-        changes=tuple(_without_cutoff(one, was_off) for one in changes),
+        changes=tuple(changes),
     )
 
 
-def _secret_changes(
-    old: SideOfDiff, new: SideOfDiff, was: dict[str, str], now: dict[str, str], names: frozenset[str]
-) -> dict[str, str]:
-    """Parameters whose secret kept its name, and not its sealed value."""
-    found = {}
-    for name, value in now.items():
-        if not value.startswith(PREFIX) or was.get(name) != value:
-            continue
-        secret = value[len(PREFIX) :]
-        if f"secret/{secret}" in names:
-            state = secret_change(secret, old.view.sealed(secret), new.view.sealed(secret))
-            if state:
-                found[name] = state
-    return found
+def _secret_change(old: SideOfDiff, new: SideOfDiff, value: str) -> str:
+    secret = value[len(PREFIX) :]
+    return secret_change(secret, old.view.sealed(secret), new.view.sealed(secret))
 
 
 def _change(name: str, before: Said | None, after: Said | None, secret: str) -> Change:
@@ -111,22 +131,16 @@ def _side(said: Said | None) -> Side | None:
     return None if said is None else Side(said.value, said.layer, said)
 
 
-def _slots_off(values: dict[str, str]) -> set[str]:
-    """The prefixes of account slots that the phone does not use: what is said of them disconnects nothing."""
-    enabled = {name.removesuffix(".enable"): value for name, value in values.items() if _is_slot_switch(name)}
-    return {prefix for prefix, value in enabled.items() if value == "0"}
-
-
-def _is_slot_switch(name: str) -> bool:
-    return name.startswith("account.") and name.endswith(".enable") and name.count(".") == 2
-
-
-def _without_cutoff(change: Change, slots_off: set[str]) -> Change:
-    is_off = any(change.parameter.startswith(f"{prefix}.") for prefix in slots_off)
-    return replace(change, cutoff=False) if is_off and change.cutoff else change
-
-
-def kept(phone: PhoneChange) -> Iterator[Change]:
-    """Yield what a phone keeps although nothing says it any more: there is no line that would clear it."""
-    if phone.status == CHANGED:
-        yield from (change for change in phone.changes if change.new is None)
+def _without_unused_slots(old: SideOfDiff, before: Phone, changes: list[Change]) -> list[Change]:
+    """The changes; what is said of account slots that the phone did not use cuts nothing off."""
+    used = {
+        f"{_SLOT}{slot}."
+        for slot, _ in enumerate(() if before.retired else before.accounts, start=1)
+        if slot <= old.resolver.base(before).model.accounts_max
+    }
+    return [
+        replace(one, cutoff=False)
+        if one.parameter.startswith(_SLOT) and not one.parameter.startswith(tuple(used))
+        else one
+        for one in changes
+    ]
