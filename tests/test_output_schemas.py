@@ -9,6 +9,7 @@ import jsonschema
 import pytest
 
 import inventories
+import repositories
 from offhook.cli.run import run
 
 MAC = "0021f2000001"
@@ -16,8 +17,34 @@ CALLS = {
     "check": ["check", "--format", "json"],
     "compile": ["compile", "--out", "OUT", "--format", "json"],
     "show": ["show", MAC, "--format", "json"],
+    "diff": ["diff", "HEAD~1", "--format", "json"],
+    "why": ["why", MAC, "account.1.label", "--format", "json"],
+    "blame": ["blame", MAC, "--format", "json"],
+    "log": ["log", MAC, "--format", "json"],
     "boot": ["boot", MAC, "--from", (inventories.ROOT / "site").as_uri() + "/", "--format", "json"],
 }
+
+HISTORY = {"diff", "why", "blame", "log"}
+
+
+def history(folder: Path) -> Path:
+    """Two commits, with each kind of change between them."""
+    root = repositories.start(folder)
+    files = inventories.minimal()
+    files["fleet.yaml"]["limits"] = {"changed": "30%"}
+    files["phonebooks/all.yaml"] = {"company": {"contacts": [{"name": "Taxi", "numbers": {"office": "1"}}]}}
+    phones = files["phones/all.yaml"]
+    phones |= {f"0021f200000{number}": {"model": "FIP14G", "accounts": ["bob"]} for number in (2, 3, 4)}
+    files["accounts/all.yaml"]["bob"]["max_phones"] = "4"
+    repositories.commit(root, files)
+    files["fleet.yaml"]["limits"] = {"changed": "90%"}
+    files["accounts/all.yaml"]["alice"]["display_name"] = "Alice"
+    files["accounts/all.yaml"]["bob"]["display_name"] = "Bob"
+    files["phonebooks/all.yaml"]["company"]["contacts"] = []
+    phones["0021f2000002"]["retired"] = "true"
+    phones["0021f2000005"] = phones.pop("0021f2000003")
+    repositories.commit(root, files, "Merge pull request #12 from anna/topic")
+    return root
 
 
 def test_every_schema_has_a_verb() -> None:
@@ -32,6 +59,8 @@ def test_the_answer_fits_its_schema(
     if is_broken and verb != "check":
         return
     root = inventories.ROOT
+    if verb in HISTORY:
+        root = history(tmp_path / "fleet")
     if is_broken:
         root = inventories.write_inventory(tmp_path, inventories.minimal() | {"sites/all.yaml": "x: {y: 1}\n"})
     call = [one.replace("OUT", str(tmp_path / "out")) for one in CALLS[verb]]
@@ -43,3 +72,5 @@ def test_the_answer_fits_its_schema(
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate(answer, schema, cls=jsonschema.Draft202012Validator)
     assert set(answer) == set(schema["properties"]) or verb == "boot"
+    if verb == "diff":
+        assert all(answer[part] for part in ("policy", "added", "removed", "retired", "cutoff", "groups", "phonebooks"))

@@ -18,6 +18,8 @@ from offhook.problem import ERROR, pack_problems
 from offhook.secrets.names import SecretFile, read_file
 from offhook.source import InventoryFile
 
+WITH_ERRORS = "=errors"
+
 
 class Facts(NamedTuple):
     """What one file says. `entities` is id as spelled -> plain body, schema-valid; for a secrets file its SecretFile.
@@ -69,12 +71,12 @@ def number_of(name: str) -> int:
 class Packed(NamedTuple):
     """One file's facts as marshal bytes, and the numbers of all names it has, as sorted 32-bit integers.
 
-    A name that is defined there is written `=account/alice`, one that is used `account/alice`.
+    A name that is defined there is written `=account/alice`, one that is used `account/alice`; WITH_ERRORS is a name
+    of every file that could not be understood wholly.
     """
 
     facts: bytes
     names: bytes
-    has_errors: bool
     private: bool
 
     def unpack(self) -> Facts:
@@ -85,8 +87,8 @@ class Packed(NamedTuple):
 def pack_facts(file: InventoryFile) -> Packed:
     """Read and validate one file, ready for the store."""
     facts = read_facts(file)
-    numbers = sorted(set(map(number_of, _names(file.kind, facts.entities))))
-    return Packed(marshal.dumps(tuple(facts)), array("I", numbers).tobytes(), facts.has_errors, facts.private)
+    names = set(_names(file.kind, facts.entities)) | ({WITH_ERRORS} if facts.has_errors else set())
+    return Packed(marshal.dumps(tuple(facts)), array("I", sorted(set(map(number_of, names)))).tobytes(), facts.private)
 
 
 def _names(kind: str, entities: dict[str, Any]) -> Iterable[str]:

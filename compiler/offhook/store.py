@@ -24,9 +24,8 @@ _MANY_SEGMENTS = 24
 _MANY_FACTS = 512
 _BUSY_S = 60
 _TABLES = """
-create table if not exists facts (id integer primary key, path text, blob text, errors integer, sum integer, pack blob);
+create table if not exists facts (id integer primary key, path text, blob text, place integer, sum integer, pack blob);
 create unique index if not exists facts_place on facts (blob, path);
-create index if not exists facts_errors on facts (path, blob) where errors;
 create table if not exists names (bucket integer, sum integer, rows blob);
 create index if not exists names_bucket on names (bucket);
 create table if not exists trees (tree text primary key, number integer);
@@ -91,7 +90,7 @@ class Store:
         """Keep what files say."""
         if not files:
             return
-        insert = "insert or ignore into facts (path, blob, errors, sum, pack) values (?, ?, ?, ?, ?)"
+        insert = "insert or ignore into facts (path, blob, sum, pack) values (?, ?, ?, ?)"
         added: list[int] = []
         with _checked(), self._writing():
             for (path, blob), one in files.items():
@@ -100,9 +99,11 @@ class Store:
                 if pack is None:
                     self._private[path, blob] = one.unpack()
                 check = 0 if pack is None else _sum(pack, path, blob)
-                cursor = self._base.execute(insert, (path, blob, int(one.has_errors), check, pack))
+                cursor = self._base.execute(insert, (path, blob, check, pack))
                 if cursor.rowcount:
                     identifier = cursor.lastrowid or 0
+                    place = _sum(b"%d" % identifier, path, blob)
+                    self._base.execute("update facts set place = ? where id = ?", (place, identifier))
                     added += [number << 32 | identifier for number in array("I", one.names)]
             self._add_names(added)
 
@@ -111,11 +112,6 @@ class Store:
         query = "select 1 from facts where blob = ? and path = ?"
         with _checked():
             return [(path, blob) for path, blob in places if self._base.execute(query, (blob, path)).fetchone() is None]
-
-    def with_errors(self) -> list[Place]:
-        """Return the places whose files have errors."""
-        with _checked():
-            return list(self._base.execute("select path, blob from facts where errors"))
 
     def where(self, name: str) -> list[Place]:
         """Return the places, of any revision, whose files may define (`=site/a`) or use (`site/a`) a name."""
@@ -133,8 +129,8 @@ class Store:
         place = self._ids.get(identifier)
         if place is None:
             with _checked():
-                row = self._base.execute("select path, blob from facts where id = ?", (identifier,)).fetchone()
-            if row is None:
+                row = self._base.execute("select path, blob, place from facts where id = ?", (identifier,)).fetchone()
+            if row is None or _sum(b"%d" % identifier, row[0], row[1]) != row[2]:
                 raise StoreDamaged("a file that is named is not there")
             place = self._ids[identifier] = (row[0], row[1])
         return place
@@ -231,12 +227,12 @@ def _unpack(check: int, pack: bytes, path: str, blob: str) -> Any:
 
 @contextmanager
 def _checked() -> Iterator[None]:
-    """SQLite's complaints about the file become StoreDamaged; those about the machine stay what they are."""
+    """SQLite's complaints about the file become StoreDamaged, those about the machine StoreUnusable."""
     try:
         yield
     except sqlite3.OperationalError as error:
         raise StoreUnusable(str(error)) from error
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         raise StoreDamaged(str(error)) from error
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, TypeVar
 
-from offhook.facts import Facts
+from offhook.facts import WITH_ERRORS, Facts
 from offhook.git.repository import Git
 from offhook.index import complete, facts_of
 from offhook.inventory import Inventory, build, no_fleet
@@ -115,7 +115,7 @@ class View:
 
     def files_with_errors(self) -> list[Place]:
         """Return the files of this snapshot that could not be understood wholly, sorted by path."""
-        return sorted(place for place in self._store.with_errors() if self.snapshot.blob_of(place[0]) == place[1])
+        return [place for place in self.places(WITH_ERRORS) if self.facts(place).has_errors]
 
     def fleet_place(self) -> Place | None:
         """Return where fleet.yaml stands, None where there is none."""
