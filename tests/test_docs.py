@@ -6,6 +6,7 @@ The last part holds what docs/guide.md says of the guide's figures and rules, wh
 from __future__ import annotations
 
 import ast
+import contextlib
 import re
 import runpy
 import shutil
@@ -15,6 +16,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+import repositories
 from inventories import ROOT, read, tree
 from offhook.checks.table import CHECKS
 from offhook.compile import tree_of
@@ -250,3 +252,22 @@ def test_three_ways_to_a_phones_settings(tmp_path: Path) -> None:
         path.unlink()
     for mac, told in by_boot_file.items():
         assert boot(mac, url).settings.items() >= told.items()
+
+
+def test_the_examples_of_the_library_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each block as it stands, one after another, in a folder with the example fleet's repository."""
+    root = repositories.start(tmp_path)
+    shutil.copytree(ROOT / "inventory", root / "inventory")
+    repositories.commit(root)
+    site = root / "inventory/sites/germany.yaml"
+    site.write_text(site.read_text().replace("utc_offset: +1", "utc_offset: +2"))
+    repositories.commit(root)
+    names: dict[str, object] = {}
+    with contextlib.chdir(root):
+        for match in _FENCE.finditer((DOCS / "library.md").read_text()):
+            exec(compile(match[3], "library.md", "exec"), names)
+    said = capsys.readouterr().out
+    assert "9 phones, no errors" in said
+    assert "local_time.time_zone +1 +2" in said
+    assert "True +2 sites/berlin inventory/sites/germany.yaml" in said
+    assert "settings at HEAD~1" in said

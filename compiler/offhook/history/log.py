@@ -111,6 +111,6 @@ def _entry(about: Commit, old: State, new: State, parameter: str | None) -> Entr
     changes = (Changed(name, old.value(name), new.value(name), secret_between(old, new, name)) for name in names)
     told = tuple(one for one in changes if one.old != one.new or one.secret)
     status = "added" if old.values is None else "removed" if new.values is None else "changed"
-    if status == "added" and new.values is None:
-        return None
+    if not told and (old.values is None or parameter is not None):
+        return None  # nothing was there, before or after
     return Entry(about.id, about, status if parameter is None else "changed", told)
