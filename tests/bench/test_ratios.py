@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from fleet import write_fleet
 from measure import measure
-from run import script
+from run import cold, script
 from startup import OFFHOOK
 
 Commands = Mapping[str, Callable[[Path], list[str]]]
@@ -53,8 +53,8 @@ def on(fleet: Path) -> Commands:
     """Return the commands that are compared on one fleet."""
     return {
         "CSafeLoader": lambda out: script("csafeloader", str(fleet)),
-        "check": lambda out: [OFFHOOK, "-C", str(fleet), "check"],
-        "compile": lambda out: [OFFHOOK, "-C", str(fleet), "compile", "--out", str(out)],
+        "check": lambda out: [*cold(out), "-C", str(fleet), "check"],
+        "compile": lambda out: [*cold(out), "-C", str(fleet), "compile", "--out", str(out)],
         "plain script": lambda out: script("plain_script", str(fleet), str(out), "--validator", "jsonschema-rs"),
     }
 
