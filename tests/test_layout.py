@@ -28,6 +28,7 @@ FLOW = [
     {"view"},
     {"layers"},
     {"evaluation"},
+    {"bases", "registrars"},
     {"settings"},
     {"tree", "converge", "shadows"},
     {"checks", "output"},

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from offhook import expression
+from offhook.bases import Base, Bases
 from offhook.evaluation import Evaluation
 from offhook.flyingvoice import accounts, keys
-from offhook.flyingvoice.catalogue import Model, find_model, models
+from offhook.flyingvoice.catalogue import find_model
 from offhook.flyingvoice.dialects import WORDS
 from offhook.inventory import Inventory
-from offhook.layers import COMPILER, PHONEBOOKS, PRECEDENCE, Layer, Said, make_layer, said_by, takes, words_said
+from offhook.layers import COMPILER, PHONEBOOKS, Said, said_by, takes, words_said
 from offhook.mac import parse_mac
-from offhook.model import Account, Environment, KeyPlan, Phone, Sip
+from offhook.model import Account, Environment, KeyPlan, Phone
 from offhook.problem import Mark
+from offhook.registrars import Registrars
 
 _PERSONAL_PARTS = ("account.", "linekey.")
 _LABEL = keys.Key._fields.index("label")
@@ -34,25 +35,6 @@ class Setting:
     value: str
     layer: str
     mark: Mark
-
-
-@dataclass(frozen=True, slots=True)
-class Base:
-    """What phones of one dialect, model, site and list of profiles have in common.
-
-    `values` and `said` hold the winners, unused slots included; `shared` is what the shared files of the
-    layered layout give together, and `files` are these files in order of precedence. Values with
-    expressions wait in `expressions`, planned keys in `keys`.
-    """
-
-    dialect: str
-    model: Model
-    values: dict[str, str]
-    said: dict[str, Said]
-    expressions: dict[str, Said]
-    keys: dict[int, tuple[KeyPlan, Said]]
-    shared: dict[str, str]
-    files: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,58 +77,17 @@ class Resolver:
     inventory: Inventory
     environment: Environment | None
     evaluation: Evaluation = field(init=False)
-    _layers: dict[tuple[str, ...], Layer | None] = field(default_factory=dict)
-    _bases: dict[tuple[Any, ...], Base] = field(default_factory=dict)
-    _extensions: Mapping[str, list[Account]] | None = None
-    _registrars: dict[tuple[str | None, Sip], accounts.Registrar] = field(default_factory=dict)
+    bases: Bases = field(init=False)
+    registrars: Registrars = field(init=False)
 
     def __post_init__(self) -> None:
         self.evaluation = Evaluation(self.inventory)
-
-    def dialect(self, phone: Phone) -> str:
-        """Return the dialect a phone takes: its own, else its site's, its model's, the fleet's."""
-        if phone.dialect:
-            return phone.dialect
-        site = self.inventory.sites.get(phone.site) if phone.site else None
-        if site is not None and site.dialect:
-            return site.dialect
-        layer = self.inventory.fleet.models.get(phone.model)
-        return (layer.dialect if layer else None) or self.inventory.fleet.dialect
-
-    def registrar(self, account: Account) -> accounts.Registrar:
-        """Return where an account registers, after inheritance."""
-        key = (account.site, account.sip)
-        found = self._registrars.get(key)
-        if found is None:
-            site = self.inventory.sites.get(account.site) if account.site else None
-            found = accounts.registrar(account.sip, site.sip if site else None, self.inventory.fleet.sip)
-            self._registrars[key] = found
-        return found
-
-    def layer(self, dialect: str, kind: str, identifier: str = "") -> Layer | None:
-        """Return a shared layer in one dialect, None where nobody says it."""
-        key = (dialect, kind, identifier)
-        if key not in self._layers:
-            self._layers[key] = make_layer(self.inventory, self.environment, dialect, kind, identifier)
-        return self._layers[key]
-
-    def layers_in_use(self, phones: Iterable[Phone]) -> list[Layer]:
-        """Return the shared layers of which some phone includes the file, each once."""
-        bases = {id(base): base for base in map(self.base, phones)}
-        used = {name for base in bases.values() for name in base.files}
-        return [layer for layer in self._layers.values() if layer is not None and layer.file in used]
-
-    def base(self, phone: Phone) -> Base:
-        """Return what a phone shares with its like."""
-        key = (self.dialect(phone), phone.model, phone.site, phone.profiles)
-        found = self._bases.get(key)
-        if found is None:
-            found = self._bases[key] = self._make_base(*key)
-        return found
+        self.bases = Bases(self.inventory, self.environment)
+        self.registrars = Registrars(self.inventory)
 
     def resolve(self, phone: Phone) -> Settings:
         """Return the effective settings of one phone."""
-        base = self.base(phone)
+        base = self.bases.of(phone)
         values = base.values.copy()
         self._fill(phone, base, values, None)
         return Settings(phone, base, values)
@@ -157,7 +98,7 @@ class Resolver:
 
     def trace(self, phone: Phone) -> dict[str, Said]:
         """Return the effective settings of one phone with who said each; the values are those sent to the phone."""
-        base = self.base(phone)
+        base = self.bases.of(phone)
         values, said = base.values.copy(), base.said.copy()
         self._fill(phone, base, values, said)
         made = Said("", COMPILER, phone, ())
@@ -165,7 +106,7 @@ class Resolver:
 
     def who_says(self, phone: Phone, names: Iterable[str]) -> dict[str, Said]:
         """Return some of a phone's effective settings with who said each; names that it is not told are left out."""
-        base = self.base(phone)
+        base = self.bases.of(phone)
         wanted = list(names)
         if self._has_own(phone) or not all(self._is_shared(base, name) for name in wanted):
             every = self.trace(phone)
@@ -223,30 +164,15 @@ class Resolver:
             if account is None or slot > base.model.accounts_max:
                 continue
             used[slot] = account
-            for name, value, word in accounts.used_slot(base.dialect, slot, account, self.registrar(account)):
+            for name, value, word in accounts.used_slot(base.dialect, slot, account, self.registrars.of(account)):
                 values[name] = value
                 if said is not None:
                     said[name] = (
-                        self._word_said(account, word, value)
+                        self.registrars.word_said(account, word, value)
                         if word
                         else Said(value, f"phones/{phone.mac}", phone, ("accounts", slot - 1))
                     )
         return used
-
-    def _word_said(self, account: Account, word: str, value: str) -> Said:
-        """Who says a word of an account: itself, or for a word under sip: its site or the fleet."""
-        section, _, inner = word.rpartition(".")
-        if section != "sip":
-            return Said(value, f"accounts/{account.id}", account, (word,))
-        layer = self.registrar(account).said_by.get(inner)
-        if layer is None:
-            return Said(value, COMPILER, account, ())
-        site = self.inventory.sites.get(account.site or "")
-        if layer == 1 and site is not None:
-            return Said(value, f"sites/{site.id}", site, (section, inner))
-        if layer == 2:
-            return Said(value, "fleet", self.inventory.fleet, (section, inner))
-        return Said(value, f"accounts/{account.id}", account, (section, inner))
 
     def _put_keys(
         self,
@@ -295,11 +221,11 @@ class Resolver:
         if pickup is not None and "{" in pickup:
             pickup = text(pickup, origin, phone, ("pickup",))
         if word == "blf" and value is not None:
-            watched = self.watched(value)
+            watched = self.registrars.watched(value)
             if watched:
                 value = watched[0].extension
                 label = label or accounts.account_label(watched[0])
-                line = line or self.blf_line(watched, used)
+                line = line or self.registrars.blf_line(watched, used)
         elif word == "line":
             slot = used.get(line or 1)
             label = label or (accounts.account_label(slot) if slot else None)
@@ -316,7 +242,7 @@ class Resolver:
         value, label = own(plan.word if plan.word != "type" else "value"), own("label")
         account: Account | None = None
         if plan.word == "blf" and plan.value is not None and not expression.is_expression(plan.value):
-            account = next(iter(self.watched(plan.value)), None)
+            account = next(iter(self.registrars.watched(plan.value)), None)
             if account is not None and account.id == plan.value:
                 value = Said("", f"accounts/{account.id}", account, ("extension",))
         elif plan.word == "line":
@@ -324,65 +250,6 @@ class Resolver:
         if plan.label is None:
             label = _label_said(account) if account is not None else value
         return own(plan.word), own("line"), value, label, own("pickup")
-
-    def watched(self, name: str) -> list[Account]:
-        """Return whom a BLF watches: the account of that id, else those of that extension (one a SIP server)."""
-        account = self.inventory.accounts.get(name)
-        if account is not None:
-            return [account]
-        if self._extensions is None:
-            self._extensions = self.inventory.extensions()
-        return self._extensions.get(name, [])
-
-    def blf_line(self, watched: list[Account], used: Mapping[int, Account]) -> int | None:
-        """Return the first account slot in use on a watched account's SIP server, None where there is none."""
-        servers = [self.registrar(account).server for account in watched]
-        for slot, account in used.items():
-            if self.registrar(account).server in servers:
-                return slot
-        return None
-
-    def _make_base(self, dialect: str, model_name: str, site: str | None, profiles: tuple[str, ...]) -> Base:
-        model = models()[model_name]
-        values = accounts.unused_slots(dialect, model.accounts) | keys.unused_keys(dialect, model.line_keys)
-        said: dict[str, Said] = {}
-        shared: dict[str, str] = {}
-        files: list[str] = []
-        for layer in self.chain(dialect, model_name, site, profiles):
-            plain = layer.shared_values()
-            if plain:
-                shared.update(plain)
-                files.append(layer.file)
-            if any(one.path[0] == PHONEBOOKS for one in layer.said.values()):
-                said = {name: one for name, one in said.items() if one.path[0] != PHONEBOOKS}
-            said.update((name, one) for name, one in layer.said.items() if takes(model, name))
-        expressions = {name: one for name, one in said.items() if expression.is_expression(one.value)}
-        for name in expressions:
-            del said[name]
-        values.update((name, one.value) for name, one in said.items())
-        return Base(dialect, model, values, said, expressions, self._profile_keys(profiles), shared, tuple(files))
-
-    def chain(self, dialect: str, model: str, site: str | None, profiles: tuple[str, ...]) -> list[Layer]:
-        """Return the shared layers of a phone, by PRECEDENCE."""
-        wanted: Mapping[str, Iterable[str]] = {
-            "fleet": ("",),
-            "model": (model,),
-            "site": (site,) if site else (),
-            "profile": profiles,
-            "phone": (),
-        }
-        found = (self.layer(dialect, kind, one) for kind in PRECEDENCE for one in wanted[kind])
-        return [layer for layer in found if layer is not None]
-
-    def _profile_keys(self, profiles: tuple[str, ...]) -> dict[int, tuple[KeyPlan, Said]]:
-        plans: dict[int, tuple[KeyPlan, Said]] = {}
-        for identifier in profiles:
-            profile = self.inventory.profiles.get(identifier)
-            if profile is not None:
-                for number, plan in profile.keys.items():
-                    origin = Said("", f"profiles/{identifier}", profile, ("keys", str(number)), True)
-                    plans[number] = (plan, origin)
-        return plans
 
 
 def _label_said(account: Account) -> Said:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from offhook.bases import Base
 from offhook.flyingvoice import keys
 from offhook.flyingvoice.accounts import parameters, unused_slots
 from offhook.layers import COMPILER, Said, said_by, takes, words_said
 from offhook.model import Phone, Sip, Site
-from offhook.settings import Base, Resolver, pinned
+from offhook.settings import Resolver, pinned
 
 
 def sayings(resolver: Resolver, phone: Phone, parameter: str) -> list[Said]:
@@ -32,13 +33,13 @@ def _holds(one: Said, winner: Said) -> bool:
 
 
 def _all(resolver: Resolver, phone: Phone, parameter: str) -> Iterator[Said]:
-    base = resolver.base(phone)
+    base = resolver.bases.of(phone)
     switched_off = unused_slots(base.dialect, base.model.accounts) | keys.unused_keys(
         base.dialect, base.model.line_keys
     )
     if parameter in switched_off:
         yield Said(switched_off[parameter], COMPILER, phone, ())
-    for layer in resolver.chain(base.dialect, phone.model, phone.site, phone.profiles):
+    for layer in resolver.bases.chain(base.dialect, phone.model, phone.site, phone.profiles):
         if parameter in layer.said and takes(base.model, parameter):
             yield layer.said[parameter]
     if resolver.environment is not None and resolver.environment.pin:

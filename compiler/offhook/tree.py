@@ -31,10 +31,10 @@ class File(NamedTuple):
 def shared_files(resolver: Resolver, phones: Sequence[Phone], *, layout: str) -> Iterator[File]:
     """Yield the files that are no phone's own: the common boot and cfg file, layers, and phonebooks; sorted by path."""
     files = {f"{COMMON}.boot": render_boot([f"{COMMON}.cfg"])}
-    fleet = resolver.layer(resolver.inventory.fleet.dialect, "fleet")
+    fleet = resolver.bases.layer(resolver.inventory.fleet.dialect, "fleet")
     files[f"{COMMON}.cfg"] = _render_layer(fleet) if fleet else render_cfg({})
     if layout == LAYERED:
-        for layer in resolver.layers_in_use(phones):
+        for layer in resolver.bases.layers_in_use(phones):
             files[f"{layer.file}.cfg"] = _render_layer(layer)
     inventory = resolver.inventory
     for identifier, book in inventory.phonebooks.items():

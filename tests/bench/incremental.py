@@ -3,8 +3,9 @@
 `python tests/bench/incremental.py [--sizes 10000,100000] [--runs 9] [--commits 5000] [--folder DIR]`
 
 For each size a fleet with 50 phones a site in a repository of three commits: the fleet, an edit of one phone, an
-edit of one site. Cold is with a cache that is not there yet. `log` is asked of a history of --commits commits of 10,000 phones.
-Medians of --runs processes, and beside them the Python that does nothing: read the differences, not the milliseconds.
+edit of one site. Cold is with a cache that is not there yet. `log` is asked of a history of --commits commits of
+10,000 phones. Medians of --runs processes, and beside them the Python that does nothing: read the differences, not
+the milliseconds.
 """
 
 from __future__ import annotations

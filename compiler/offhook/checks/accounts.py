@@ -25,7 +25,7 @@ def _extensions(subject: Subject) -> Iterator[Problem]:
     for account in subject.inventory.accounts.values():
         if not subject.is_placed(account.site):
             continue
-        server = subject.resolver.registrar(account).server
+        server = subject.resolver.registrars.of(account).server
         if server is None:
             yield found(
                 "no-sip-server",
@@ -90,13 +90,13 @@ def _many(phone: Phone, identifier: str, limit: int, why: str) -> Problem:
 def _transports(subject: Subject) -> Iterator[Problem]:
     """A transport that the phone's dialect has no parameter for would be ignored: calls in the clear."""
     for account in subject.inventory.accounts.values():
-        transport = subject.resolver.registrar(account).transport
+        transport = subject.resolver.registrars.of(account).transport
         if transport == "udp" or not subject.is_placed(account.site):
             continue
         for phone in subject.users.get(account.id, ()):
             if not subject.is_understood(phone):
                 continue
-            dialect = subject.resolver.dialect(phone)
+            dialect = subject.resolver.bases.dialect(phone)
             if "transport" not in WORDS[dialect].account:
                 slot = phone.accounts.index(account.id)
                 yield found(

@@ -43,7 +43,7 @@ def _phonebooks(subject: Subject) -> Iterator[Problem]:
             speakers.append((profile, profile.phonebooks, dialects))
     for phone in inventory.phones.values():
         if phone.phonebooks:
-            speakers.append((phone, phone.phonebooks, frozenset({subject.resolver.dialect(phone)})))
+            speakers.append((phone, phone.phonebooks, frozenset({subject.resolver.bases.dialect(phone)})))
     for entity, books, dialects in speakers:
         is_typo = environment is None and inventory.fleet.default_environment is not None
         if (environment is None or environment.url is None) and not is_typo:

@@ -18,7 +18,7 @@ def check(subject: Subject) -> Iterator[Problem]:
     for phone in subject.inventory.phones.values():
         if not subject.is_understood(phone):
             continue
-        base = resolver.base(phone)
+        base = resolver.bases.of(phone)
         if id(base) not in shared:
             shared[id(base)] = bool(base.expressions) or _any_key(plan for plan, _ in base.keys.values())
         if shared[id(base)] or _has_expression(phone):

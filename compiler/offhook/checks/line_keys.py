@@ -132,7 +132,8 @@ def _blf(
     subject: Subject, phone: Phone, entity: Entity, number: int, plan: KeyPlan, used: Mapping[int, Account]
 ) -> Iterator[Problem]:
     inventory, name = subject.inventory, plan.value or ""
-    watched = subject.resolver.watched(name)
+    registrars = subject.resolver.registrars
+    watched = registrars.watched(name)
     own = {account.id for account in used.values()}
     if watched and all(account.id in own for account in watched):
         yield _at(entity, number, "blf", "blf-self", f'{phone.mac} would watch itself: "{name}" is its own account')
@@ -141,8 +142,12 @@ def _blf(
         if not ("account" in inventory.broken or inventory.suspect.get("account")):
             message = f'nobody has "{name}": neither an account nor an extension{nearest(name, inventory.accounts)}'
             yield _at(entity, number, "blf", "blf-unknown", message)
-    elif plan.line is None and len(used) == len(phone.accounts) and subject.resolver.blf_line(watched, used) is None:
-        server = subject.resolver.registrar(watched[0]).server
+    elif (
+        plan.line is None
+        and len(used) == len(phone.accounts)
+        and subject.resolver.registrars.blf_line(watched, used) is None
+    ):
+        server = subject.resolver.registrars.of(watched[0]).server
         yield _at(
             entity,
             number,

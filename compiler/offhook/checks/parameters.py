@@ -80,7 +80,7 @@ def holders(subject: Subject) -> Iterator[Holder]:
         yield Holder(profile, (), "settings", profile.settings, profile.unchecked, targets)
     for phone in inventory.phones.values():
         if phone.settings or phone.unchecked:
-            base = subject.resolver.base(phone)
+            base = subject.resolver.bases.of(phone)
             known = subject.is_understood(phone)
             targets = frozenset({(base.dialect, base.model)}) if known else frozenset()
             yield Holder(phone, (), "settings", phone.settings, phone.unchecked, targets)

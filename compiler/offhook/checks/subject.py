@@ -44,7 +44,7 @@ class Subject:
             shape = made.get(key)
             if shape is None:
                 model = known[phone.model]
-                shape = made[key] = Shape(self.resolver.dialect(phone), model, phone.site, phone.profiles)
+                shape = made[key] = Shape(self.resolver.bases.dialect(phone), model, phone.site, phone.profiles)
             if self.is_understood(phone):
                 shapes[shape] = shapes.get(shape, 0) + 1
             if not phone.retired:

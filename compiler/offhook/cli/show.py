@@ -36,7 +36,7 @@ def show(settings: Globals, mac: str, rev: str | None, environment: str | None, 
     resolver = fleet.resolver()
     settings_by_name = resolver.explain(phone)
     rows = [settings_by_name[name] for name in in_order(settings_by_name)]
-    dialect = resolver.dialect(phone)
+    dialect = resolver.bases.dialect(phone)
     if style == "json":
         answer = {
             "mac": phone.mac,

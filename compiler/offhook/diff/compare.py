@@ -136,7 +136,7 @@ def _without_unused_slots(old: SideOfDiff, before: Phone, changes: list[Change])
     used = {
         f"{_SLOT}{slot}."
         for slot, _ in enumerate(() if before.retired else before.accounts, start=1)
-        if slot <= old.resolver.base(before).model.accounts_max
+        if slot <= old.resolver.bases.of(before).model.accounts_max
     }
     return [
         replace(one, cutoff=False)

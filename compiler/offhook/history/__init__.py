@@ -166,7 +166,7 @@ def why(
         phone = side.phone(mac)
         if phone is None:
             raise OffhookError(f"there is no phone {mac} at {revision}", hint=f"offhook log {mac} tells when it left")
-        dialect = side.resolver.dialect(phone)
+        dialect = side.resolver.bases.dialect(phone)
         found = find(parameter)
         wire = (spell(found.name, dialect) if found else None) or parameter
         said = sayings(side.resolver, phone, wire)
