@@ -1,4 +1,8 @@
-"""Whose signatures count: the files that fleet.yaml names under `signing:`, at the revision asked about."""
+"""Whose signatures count: the files that fleet.yaml names under `signing:`, at the revision asked about.
+
+To read history by that is fair; to let a commit publish is not: it could name its own author's key. A gate takes the
+trust of what was released before.
+"""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from offhook.texts import one_line
 
 _ID = 10
 _CHANGES = 12
+_SIGNATURE_COLORS = {"good": "green", "bad": "red", "untrusted": "yellow", "unchecked": "yellow"}
 
 
 def why_text(mac: str, why: Why) -> str:
@@ -97,8 +98,7 @@ def log_text(found: Sequence[Entry]) -> str:
         subject = one_line(about.subject)
         lines.append(f"  {style(subject, bold=True)}")
         if entry.signature is not None and entry.signature.state != "unsigned":
-            color = "green" if entry.signature.state == "good" else "red"
-            lines.append(f"  {style(spoken(entry.signature), fg=color)}")
+            lines.append(f"  {style(spoken(entry.signature), fg=_SIGNATURE_COLORS[entry.signature.state])}")
         if entry.status != "changed":
             lines.append(f"  the phone was {entry.status}, {len(entry.changes)} settings")
         else:
