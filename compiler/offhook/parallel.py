@@ -12,11 +12,17 @@ import marshal
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
+from contextvars import ContextVar
 from typing import Any, BinaryIO, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+Watcher = Callable[[int, int], None]
+"""Is told how far `map_in_processes` is: items begun, of how many."""
+
+_watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
 
 _NUMBER = 4
 _PIPE = 60_000 // _NUMBER
@@ -31,6 +37,16 @@ def available_processes() -> int:
     return os.cpu_count() or 1
 
 
+@contextmanager
+def watched_by(watcher: Watcher) -> Iterator[None]:
+    """Let `watcher` be told of the progress of every map inside: whoever waits is far from whoever works."""
+    token = _watcher.set(watcher)
+    try:
+        yield
+    finally:
+        _watcher.reset(token)
+
+
 def map_in_processes(
     function: Callable[[T], Any], items: Sequence[T], *, processes: int, keep: Callable[[Any], R]
 ) -> list[R]:
@@ -41,8 +57,13 @@ def map_in_processes(
     done again here, where it may raise: the outcome never depends on `processes`.
     """
     processes = min(processes, len(items))
+    watcher = _watcher.get() or (lambda *_: None)
     if processes < 2 or not hasattr(os, "fork"):
-        return [keep(function(item)) for item in items]
+        made = []
+        for number, item in enumerate(items, start=1):
+            watcher(number, len(items))
+            made.append(keep(function(item)))
+        return made
     # a pipe filled with numbers is the queue: reading one takes it, and an empty pipe ends the work
     size = max(1, -(-len(items) // _PIPE))
     queue, filling = os.pipe()
@@ -64,6 +85,7 @@ def map_in_processes(
     results: dict[int, R] = {}
     try:
         for number, item in taken():
+            watcher(number, len(items))
             results[number] = keep(function(item))
     finally:
         os.close(queue)

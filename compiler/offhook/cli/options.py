@@ -58,7 +58,45 @@ def cached(settings: Globals, root: Path, use: Callable[[Store], R]) -> R:
     def warn(message: str) -> None:
         click.echo(f"{click.style('warning:', fg='yellow')} {message}", err=True)
 
-    return with_store(root, use, cached=settings.cached, warn=warn)
+    with reading_bar(quiet=settings.quiet):
+        return with_store(root, use, cached=settings.cached, warn=warn)
+
+
+@contextmanager
+def reading_bar(*, quiet: bool) -> Iterator[None]:
+    """A bar on standard error while many files or phones are gone through; nothing where that is no terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield
+        return
+    from offhook.parallel import watched_by
+
+    bar: list[Any] = []
+
+    def watch(done: int, of: int) -> None:
+        if of < _MANY_STEPS or done % (of // _MANY_STEPS):
+            return  # drawing takes longer than many a step
+        if not bar:
+            bar.append(_start_bar())
+        bar[0].update(bar[0].task_ids[0], completed=done, total=of)
+        bar[0].refresh()
+
+    try:
+        with watched_by(watch):
+            yield
+    finally:
+        for one in bar:
+            one.stop()
+
+
+def _start_bar() -> Any:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    # refreshed by hand: a thread of its own would be in the way of the processes that work
+    made = Progress(console=Console(stderr=True), transient=True, auto_refresh=False)
+    made.add_task("reading")
+    made.start()
+    return made
 
 
 def revision_of(settings: Globals, revision: str | None) -> tuple[Path, str]:
