@@ -314,7 +314,7 @@ def test_names_are_found_by_file_and_survive_merging(tmp_path: Path) -> None:
     for number in range(60):
         text = f"user{number}: {{extension: '{number}', password: secret:u, site: berlin}}\n".encode()
         file = InventoryFile(f"inventory/accounts/{number}.yaml", "account", f"{number:040x}", lambda text=text: text)
-        store.put({(file.path, file.blob): pack_facts(file)})
+        store.put({(file.path, file.blob): pack_facts(file, with_names=True)})
     again = Store(tmp_path / "x.db")
     for number in range(60):
         assert again.where(f"=account/user{number}") == [(f"inventory/accounts/{number}.yaml", f"{number:040x}")]

@@ -69,14 +69,14 @@ def number_of(name: str) -> int:
 
 
 class Packed(NamedTuple):
-    """One file's facts as marshal bytes, and the numbers of all names it has, as sorted 32-bit integers.
+    """One file's facts as marshal bytes, and the numbers of all names it has, None where nobody asked for them.
 
-    A name that is defined there is written `=account/alice`, one that is used `account/alice`; WITH_ERRORS is a name
-    of every file that could not be understood wholly.
+    Numbers are sorted 32-bit integers. A name that is defined there is written `=account/alice`, one that is used
+    `account/alice`; WITH_ERRORS is a name of every file that could not be understood wholly.
     """
 
     facts: bytes
-    names: bytes
+    names: bytes | None
     private: bool
 
     def unpack(self) -> Facts:
@@ -84,11 +84,17 @@ class Packed(NamedTuple):
         return Facts(*marshal.loads(self.facts))
 
 
-def pack_facts(file: InventoryFile) -> Packed:
+def pack_facts(file: InventoryFile, *, with_names: bool) -> Packed:
     """Read and validate one file, ready for the store."""
     facts = read_facts(file)
-    names = set(_names(file.kind, facts.entities)) | ({WITH_ERRORS} if facts.has_errors else set())
-    return Packed(marshal.dumps(tuple(facts)), array("I", sorted(set(map(number_of, names)))).tobytes(), facts.private)
+    names = numbers_of(file.kind, facts) if with_names else None
+    return Packed(marshal.dumps(tuple(facts)), names, facts.private)
+
+
+def numbers_of(kind: str, facts: Facts) -> bytes:
+    """Return the numbers of all names that a file of a kind has."""
+    names = set(_names(kind, facts.entities)) | ({WITH_ERRORS} if facts.has_errors else set())
+    return array("I", sorted(set(map(number_of, names)))).tobytes()
 
 
 def _names(kind: str, entities: dict[str, Any]) -> Iterable[str]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
-from offhook.facts import Facts, Packed, pack_facts, read_facts
+from offhook.facts import Facts, Packed, numbers_of, pack_facts, read_facts
 from offhook.git.repository import Git, compare_trees
 from offhook.parallel import map_in_processes
 from offhook.source import INVENTORY, InventoryFile, Snapshot, Stamps, kind_of, snapshot
@@ -26,7 +27,8 @@ def facts_of(files: Sequence[InventoryFile], store: Store | None, *, processes: 
         )
     known = store.facts((file.path, file.blob) for file in files)
     missing = [file for file in files if (file.path, file.blob) not in known]
-    known |= {place: one.unpack() for place, one in _read(missing, store, processes).items()}
+    # whoever reads an inventory whole looks nothing up by name
+    known |= {place: one.unpack() for place, one in _read(missing, store, processes, with_names=False).items()}
     return [known[file.path, file.blob] for file in files]
 
 
@@ -61,9 +63,17 @@ def read_places(
     Blobs are read by their id: where they are git's, `snapshot` may be of any revision.
     """
     wanted = [(path, blob) for path, blob in places if blob and kind_of(path) is not None]
-    missing = [snapshot.file(path, blob) for path, blob in store.unseen(wanted)]
+    unnamed = store.unnamed(wanted)
     # a few files are read sooner than a process is started
-    _read(missing, store, processes if len(missing) > _FEW_FILES else 1)
+    processes = processes if len(unnamed) > _FEW_FILES else 1
+    known = list(store.facts(unnamed).items())
+    if known:
+        numbers = map_in_processes(
+            lambda row: numbers_of(kind_of(row[0][0]) or "", row[1]), known, processes=processes, keep=bytes
+        )
+        store.put_names({place: one for (place, _), one in zip(known, numbers, strict=True)})
+    missing = [snapshot.file(*place) for place in set(unnamed).difference(place for place, _ in known)]
+    _read(sorted(missing, key=lambda file: file.path), store, processes, with_names=True)
 
 
 def _places(snapshot: Snapshot, store: Store, git: Git | None) -> list[tuple[str, str | None]]:
@@ -75,10 +85,11 @@ def _places(snapshot: Snapshot, store: Store, git: Git | None) -> list[tuple[str
     return [(entry.path, entry.blob) for entry in snapshot.entries()]
 
 
-def _read(files: Sequence[InventoryFile], store: Store, processes: int) -> dict[Place, Packed]:
-    made = map_in_processes(
-        lambda file: tuple(pack_facts(file)), files, processes=processes, keep=lambda data: Packed(*data)
-    )
+def _read(files: Sequence[InventoryFile], store: Store, processes: int, *, with_names: bool) -> dict[Place, Packed]:
+    def read(file: InventoryFile) -> tuple[Any, ...]:
+        return tuple(pack_facts(file, with_names=with_names))
+
+    made = map_in_processes(read, files, processes=processes, keep=lambda data: Packed(*data))
     packed = {(file.path, file.blob): one for file, one in zip(files, made, strict=True)}
     store.put(packed)
     return packed

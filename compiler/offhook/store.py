@@ -24,7 +24,8 @@ _MANY_SEGMENTS = 24
 _MANY_FACTS = 512
 _BUSY_S = 60
 _TABLES = """
-create table if not exists facts (id integer primary key, path text, blob text, place integer, sum integer, pack blob);
+create table if not exists facts
+    (id integer primary key, path text, blob text, named integer, place integer, sum integer, pack blob);
 create unique index if not exists facts_place on facts (blob, path);
 create table if not exists names (bucket integer, sum integer, rows blob);
 create index if not exists names_bucket on names (bucket);
@@ -87,11 +88,11 @@ class Store:
         return found
 
     def put(self, files: Mapping[Place, Packed]) -> None:
-        """Keep what files say."""
+        """Keep what files say, and under which names they are found where that is known."""
         if not files:
             return
-        insert = "insert or ignore into facts (path, blob, sum, pack) values (?, ?, ?, ?)"
-        added: list[int] = []
+        insert = "insert or ignore into facts (path, blob, named, sum, pack) values (?, ?, 0, ?, ?)"
+        names: dict[Place, bytes] = {}
         with _checked(), self._writing():
             for (path, blob), one in files.items():
                 # passwords in the clear stay in this process: the row tells only that the file was seen
@@ -101,17 +102,42 @@ class Store:
                 check = 0 if pack is None else _sum(pack, path, blob)
                 cursor = self._base.execute(insert, (path, blob, check, pack))
                 if cursor.rowcount:
-                    identifier = cursor.lastrowid or 0
-                    place = _sum(b"%d" % identifier, path, blob)
-                    self._base.execute("update facts set place = ? where id = ?", (place, identifier))
-                    added += [number << 32 | identifier for number in array("I", one.names)]
-            self._add_names(added)
+                    self._set_named(cursor.lastrowid or 0, (path, blob), named=0)
+                if one.names is not None:
+                    names[path, blob] = one.names
+            self._put_names(names)
 
-    def unseen(self, places: Iterable[Place]) -> list[Place]:
-        """Return the places of which the store has no names: those to be read and put."""
-        query = "select 1 from facts where blob = ? and path = ?"
+    def put_names(self, names: Mapping[Place, bytes]) -> None:
+        """Keep under which names files are found that were put without: 32-bit numbers, sorted."""
+        with _checked(), self._writing():
+            self._put_names(names)
+
+    def unnamed(self, places: Iterable[Place]) -> list[Place]:
+        """Return the places that the store has no names of."""
+        query = "select id, named, place from facts where blob = ? and path = ?"
+        found = []
         with _checked():
-            return [(path, blob) for path, blob in places if self._base.execute(query, (blob, path)).fetchone() is None]
+            for path, blob in places:
+                row = self._base.execute(query, (blob, path)).fetchone()
+                if row is not None and _place_sum(row[0], path, blob, row[1]) != row[2]:
+                    raise StoreDamaged("a file's checksum is wrong")
+                if row is None or not row[1]:
+                    found.append((path, blob))
+        return found
+
+    def _put_names(self, names: Mapping[Place, bytes]) -> None:
+        added: list[int] = []
+        for (path, blob), numbers in names.items():
+            query = "select id, named from facts where blob = ? and path = ?"
+            identifier, named = self._base.execute(query, (blob, path)).fetchone()
+            if not named:
+                self._set_named(identifier, (path, blob), named=1)
+                added += [number << 32 | identifier for number in array("I", numbers)]
+        self._add_names(added)
+
+    def _set_named(self, identifier: int, place: Place, *, named: int) -> None:
+        check = _place_sum(identifier, *place, named)
+        self._base.execute("update facts set named = ?, place = ? where id = ?", (named, check, identifier))
 
     def where(self, name: str) -> list[Place]:
         """Return the places, of any revision, whose files may define (`=site/a`) or use (`site/a`) a name."""
@@ -129,8 +155,9 @@ class Store:
         place = self._ids.get(identifier)
         if place is None:
             with _checked():
-                row = self._base.execute("select path, blob, place from facts where id = ?", (identifier,)).fetchone()
-            if row is None or _sum(b"%d" % identifier, row[0], row[1]) != row[2]:
+                query = "select path, blob, named, place from facts where id = ?"
+                row = self._base.execute(query, (identifier,)).fetchone()
+            if row is None or _place_sum(identifier, *row[:3]) != row[3]:
                 raise StoreDamaged("a file that is named is not there")
             place = self._ids[identifier] = (row[0], row[1])
         return place
@@ -214,6 +241,10 @@ class Store:
 
 def _sum(pack: bytes, path: str, blob: str) -> int:
     return zlib.crc32(pack, zlib.crc32(f"{path}\0{blob}".encode("utf-8", "surrogateescape")))
+
+
+def _place_sum(identifier: int, path: str, blob: str, named: int) -> int:
+    return _sum(b"%d %d" % (identifier, named), path, blob)
 
 
 def _unpack(check: int, pack: bytes, path: str, blob: str) -> Any:
