@@ -6,9 +6,9 @@ read. So the second revision of a run, and the first of the next, cost what chan
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from offhook.facts import Facts, Packed, numbers_of, pack_facts, read_facts
 from offhook.git.repository import Git, compare_trees
@@ -16,20 +16,38 @@ from offhook.parallel import map_in_processes
 from offhook.source import INVENTORY, InventoryFile, Snapshot, Stamps, kind_of, snapshot
 from offhook.store import Place, Store
 
+R = TypeVar("R")
+
 _FEW_FILES = 20
 
 
-def facts_of(files: Sequence[InventoryFile], store: Store | None, *, processes: int = 1) -> list[Facts]:
-    """Return the facts of files, in their order: from the store where it has them, else read now and kept there."""
+def facts_of(
+    files: Sequence[InventoryFile],
+    store: Store | None,
+    *,
+    keep: Callable[[InventoryFile, Facts], R],
+    processes: int = 1,
+) -> list[R]:
+    """Return keep(file, facts) for each file, in their order: facts the store has, else read now and kept there.
+
+    Facts are handed over one by one: all of a large inventory's at once would be most of a run's memory.
+    """
     if store is None:
+        numbered = list(enumerate(files))
         return map_in_processes(
-            lambda file: tuple(read_facts(file)), files, processes=processes, keep=lambda data: Facts(*data)
+            lambda row: (row[0], tuple(read_facts(row[1]))),
+            numbered,
+            processes=processes,
+            keep=lambda data: keep(files[data[0]], Facts(*data[1])),
         )
-    known = store.facts((file.path, file.blob) for file in files)
-    missing = [file for file in files if (file.path, file.blob) not in known]
+    missing = [file for file in files if not store.has_facts((file.path, file.blob))]
     # whoever reads an inventory whole looks nothing up by name
-    known |= {place: one.unpack() for place, one in _read(missing, store, processes, with_names=False).items()}
-    return [known[file.path, file.blob] for file in files]
+    made = _read(missing, store, processes, with_names=False)
+    found = []
+    for file in files:
+        place = (file.path, file.blob)
+        found.append(keep(file, made.pop(place).unpack() if place in made else store.one_facts(place)))
+    return found
 
 
 def worktree(root: Path, store: Store) -> Snapshot:
@@ -66,13 +84,10 @@ def read_places(
     unnamed = store.unnamed(wanted)
     # a few files are read sooner than a process is started
     processes = processes if len(unnamed) > _FEW_FILES else 1
-    known = list(store.facts(unnamed).items())
+    known = [place for place in unnamed if store.has_facts(place)]
     if known:
-        numbers = map_in_processes(
-            lambda row: numbers_of(kind_of(row[0][0]) or "", row[1]), known, processes=processes, keep=bytes
-        )
-        store.put_names({place: one for (place, _), one in zip(known, numbers, strict=True)})
-    missing = [snapshot.file(*place) for place in set(unnamed).difference(place for place, _ in known)]
+        store.put_names({place: numbers_of(kind_of(place[0]) or "", store.one_facts(place)) for place in known})
+    missing = [snapshot.file(*place) for place in set(unnamed).difference(known)]
     _read(sorted(missing, key=lambda file: file.path), store, processes, with_names=True)
 
 

@@ -44,11 +44,13 @@ _NONE: Mapping[str, Any] = {}
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """One file, read: its facts, and its entities."""
+    """One file, read: its entities, the ids of those that were wrong, whether all of it could be read, its problems."""
 
     file: InventoryFile
-    facts: Facts
     entities: list[Entity]
+    wrong: list[str]
+    broken: bool
+    problems: list[Problem]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +85,9 @@ def load(source: Source, store: Store | None = None, *, processes: int = 1) -> t
     """
     problems = list(source.problems)
     files = [file for file in source.files if file.kind != "secret"]
-    loaded = [
-        Loaded(file, facts, [build(file, key, body) for key, body in facts.entities.items()])
-        for file, facts in zip(files, facts_of(files, store, processes=processes), strict=True)
-    ]
+    loaded = facts_of(files, store, keep=_loaded, processes=processes)
     for one in loaded:
-        problems.extend(unpack_problems(one.facts.problems))
+        problems.extend(one.problems)
     fleet = next((one for file in loaded for one in file.entities if isinstance(one, Fleet)), None)
     if fleet is None and not any(file.kind == "fleet" for file in files):
         path = f"{INVENTORY}/{FLEET_FILE}"
@@ -96,13 +95,18 @@ def load(source: Source, store: Store | None = None, *, processes: int = 1) -> t
     names = no_names()
     if fleet is not None and is_sops(fleet):
         secret_files = [file for file in source.files if file.kind == "secret"]
-        read = facts_of(secret_files, store, processes=processes)
-        problems.extend(problem for facts in read for problem in unpack_problems(facts.problems))
-        names, more = link_names((file.path, facts.secrets()) for file, facts in zip(secret_files, read, strict=True))
+        read = facts_of(secret_files, store, keep=lambda file, facts: (file.path, facts), processes=processes)
+        problems.extend(problem for _, facts in read for problem in unpack_problems(facts.problems))
+        names, more = link_names((path, facts.secrets()) for path, facts in read)
         problems.extend(more)
     inventory, more = _link(loaded, fleet, names)
     problems.extend(more)
     return inventory, problems
+
+
+def _loaded(file: InventoryFile, facts: Facts) -> Loaded:
+    entities = [build(file, key, body) for key, body in facts.entities.items()]
+    return Loaded(file, entities, facts.wrong, facts.broken, unpack_problems(facts.problems))
 
 
 def build(file: InventoryFile, key: str, body: Mapping[str, Any]) -> Entity:
@@ -124,10 +128,10 @@ def is_sops(fleet: Fleet) -> bool:
 def _link(loaded: list[Loaded], fleet: Fleet | None, names: SecretNames) -> tuple[Inventory, list[Problem]]:
     problems: list[Problem] = []
     suspect: dict[str, set[str]] = {}
-    broken = {one.file.kind for one in loaded if one.facts.broken} | ({"fleet"} if fleet is None else set())
+    broken = {one.file.kind for one in loaded if one.broken} | ({"fleet"} if fleet is None else set())
     for one in loaded:
-        if one.facts.wrong:
-            suspect.setdefault(one.file.kind, set()).update(parse_mac(key) or key for key in one.facts.wrong)
+        if one.wrong:
+            suspect.setdefault(one.file.kind, set()).update(parse_mac(key) or key for key in one.wrong)
     accounts = _collect("account", Account, loaded, problems)
     phones = _collect("phone", Phone, loaded, problems)
     return Inventory(

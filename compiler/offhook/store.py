@@ -69,23 +69,32 @@ class Store:
 
     # What files say.
 
-    def facts(self, places: Iterable[Place]) -> dict[Place, Facts]:
-        """Return the facts that are known of some (path, blob) places."""
-        found: dict[Place, Facts] = {}
+    def has_facts(self, place: Place) -> bool:
+        """Tell whether what the file at a place says is known."""
+        query = "select 1 from facts where blob = ? and path = ? and pack is not null"
         with _checked():
-            for path, blob in places:
-                one = self._facts.get((path, blob)) or self._private.get((path, blob))
-                if one is None:
-                    query = "select sum, pack from facts where blob = ? and path = ?"
-                    row = self._base.execute(query, (blob, path)).fetchone()
-                    if row is None or row[1] is None:
-                        continue
-                    one = Facts(*_unpack(row[0], row[1], path, blob))
-                    if len(self._facts) >= _MANY_FACTS:
-                        self._facts.clear()
-                    self._facts[path, blob] = one
-                found[path, blob] = one
-        return found
+            row = self._base.execute(query, (place[1], place[0])).fetchone()
+        return row is not None or place in self._private
+
+    def one_facts(self, place: Place) -> Facts:
+        """Return what the file at a place says. Raises KeyError where that is not known."""
+        if place in self._private:
+            return self._private[place]
+        path, blob = place
+        with _checked():
+            query = "select sum, pack from facts where blob = ? and path = ?"
+            row = self._base.execute(query, (blob, path)).fetchone()
+        if row is None or row[1] is None:
+            raise KeyError(place)
+        return Facts(*_unpack(row[0], row[1], path, blob))
+
+    def facts(self, place: Place) -> Facts:
+        """Return the same, quickly for what was asked for lately."""
+        if place not in self._facts:
+            if len(self._facts) >= _MANY_FACTS:
+                self._facts.clear()
+            self._facts[place] = self.one_facts(place)
+        return self._facts[place]
 
     def put(self, files: Mapping[Place, Packed]) -> None:
         """Keep what files say, and under which names they are found where that is known."""
