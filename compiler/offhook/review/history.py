@@ -15,7 +15,13 @@ from offhook.texts import one_line
 
 _ID = 10
 _CHANGES = 12
-_SIGNATURE_COLORS = {"good": "green", "bad": "red", "untrusted": "yellow", "unchecked": "yellow"}
+_SIGNATURE_STYLES: dict[str, dict[str, Any]] = {
+    "good": {"fg": "green"},
+    "bad": {"fg": "red"},
+    "untrusted": {"fg": "yellow"},
+    "unchecked": {"fg": "yellow"},
+    "unsigned": {"dim": True},
+}
 
 
 def why_text(mac: str, why: Why) -> str:
@@ -97,8 +103,8 @@ def log_text(found: Sequence[Entry]) -> str:
         lines.append(style(f"{about.id[:_ID]}", fg="yellow") + f"  {about.date}  {one_line(about.author)}{review}")
         subject = one_line(about.subject)
         lines.append(f"  {style(subject, bold=True)}")
-        if entry.signature is not None and entry.signature.state != "unsigned":
-            lines.append(f"  {style(spoken(entry.signature), fg=_SIGNATURE_COLORS[entry.signature.state])}")
+        if entry.signature is not None:
+            lines.append(f"  {style(spoken(entry.signature), **_SIGNATURE_STYLES[entry.signature.state])}")
         if entry.status != "changed":
             lines.append(f"  the phone was {entry.status}, {len(entry.changes)} settings")
         else:
