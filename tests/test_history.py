@@ -247,7 +247,10 @@ def test_the_verbs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     call = ["-C", str(root)]
     assert run([*call, "log", "00:21:F2:00:00:01", "-n", "1"]) == 0
     assert capsys.readouterr().out == (
-        f"{head[:10]}  2023-11-14 23:13 +0100  Anna\n  24 hours for Alice\n  not signed\n    local_time.time_format  0 -> 1\n"
+        f"{head[:10]}  2023-11-14 23:13 +0100  Anna\n"
+        "  24 hours for Alice\n"
+        "  not signed\n"
+        "    local_time.time_format  0 -> 1\n"
     )
     assert run([*call, "log", MAC, "lang.gui"]) == 0
     said = capsys.readouterr()

@@ -9,6 +9,7 @@ phone is as it was: `offhook.diff` and `offhook.history` rest on that.
 
 from __future__ import annotations
 
+import marshal
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -45,16 +46,21 @@ def defined_by(kind: str, key: str, body: Body) -> Iterator[str]:
         yield f"watch/{body['extension']}"
 
 
+def is_same(old: Any, new: Any) -> bool:
+    """Tell whether two plain values are the same, order included: of two spellings of a parameter the later wins."""
+    return bool(old == new) and marshal.dumps(old, 2) == marshal.dumps(new, 2)
+
+
 def changed_between(kind: str, key: str, old: Body | None, new: Body | None) -> Iterator[str]:
     """Yield the names that a change of one entity may touch; None where it is not there."""
-    if old == new:
+    if is_same(old, new):
         return
     if kind == "fleet":
         yield from _changed_in_fleet(old or {}, new or {})
         return
 
     def differs(*words: str) -> bool:
-        return old is None or new is None or any(old.get(word) != new.get(word) for word in words)
+        return old is None or new is None or not all(is_same(old.get(word), new.get(word)) for word in words)
 
     if kind == "phonebook":
         yield f"contacts/{key}"
@@ -64,6 +70,7 @@ def changed_between(kind: str, key: str, old: Body | None, new: Body | None) -> 
     yield name_of(kind, key)
     if kind == "site" and differs("sip"):
         yield f"sip/{key}"
+        yield WATCH_ANY
     if kind == "account":
         for body in (old, new):
             yield from () if body is None else defined_by(kind, key, body)
@@ -76,7 +83,7 @@ def _changed_in_fleet(old: Body, new: Body) -> Iterator[str]:
     """The parts of fleet.yaml are referred to one by one."""
     for part in old.keys() | new.keys():
         before, after = old.get(part), new.get(part)
-        if before == after or part in _OF_NOBODY:
+        if is_same(before, after) or part in _OF_NOBODY:
             continue
         if part not in ("models", "environments"):
             yield FLEET
@@ -84,8 +91,9 @@ def _changed_in_fleet(old: Body, new: Body) -> Iterator[str]:
         before, after = before or {}, after or {}
         if part == "environments" and before.keys() != after.keys():
             yield FLEET  # which one is meant without --env may be another now
+        is_reordered = [*before] != [*after]  # of two names for one model, the later wins
         for name in before.keys() | after.keys():
-            if before.get(name) != after.get(name):
+            if is_reordered or not is_same(before.get(name), after.get(name)):
                 yield f"model/{_model(name)}" if part == "models" else f"environment/{name}"
 
 

@@ -7,6 +7,7 @@ A phone that is not among them is the same at both: everything that its settings
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from offhook.git.repository import Delta, Git, compare_trees
 from offhook.links import FLEET, changed_between, defined_by, name_of, used_by
@@ -35,10 +36,29 @@ def changed_names(old: View, new: View, changed: Iterable[Delta]) -> frozenset[s
         if kind == "secret":
             names.update(_changed_secrets(*(one.secrets() if one else None for one in facts)))
             continue
-        bodies = [one.entities if one else {} for one in facts]
-        for key in bodies[0].keys() | bodies[1].keys():
-            names.update(changed_between(kind, key, bodies[0].get(key), bodies[1].get(key)))
-    return frozenset(names)
+        before_by_key, after_by_key = (one.entities if one else {} for one in facts)
+        # the first of two with one extension, or with one MAC, is the one that counts
+        is_reordered = _common(before_by_key, after_by_key) != _common(after_by_key, before_by_key)
+        for key in before_by_key.keys() | after_by_key.keys():
+            was, will = before_by_key.get(key), after_by_key.get(key)
+            names.update(changed_between(kind, key, was, None if is_reordered and was is not None else will))
+    return frozenset(names.union(*(_hidden(view, names) for view in (old, new))))
+
+
+def _common(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    """The keys of both, in the order of the first."""
+    return [key for key in one if key in other]
+
+
+def _hidden(view: View, names: set[str]) -> set[str]:
+    """The other names of accounts that stand twice: where the first one comes or goes, the second one goes or comes."""
+    found: set[str] = set()
+    for name in names:
+        kind, _, key = name.partition("/")
+        for place in view.places(f"={name}") if kind == "account" else ():
+            body = view.facts(place).entities.get(key)
+            found.update(() if body is None else defined_by(kind, key, body))
+    return found
 
 
 def concerns_all(view: View, names: frozenset[str], environment: str | None) -> bool:
