@@ -86,9 +86,7 @@ def offhook(ctx: click.Context, directory: Path, color: str, quiet: bool, verbos
 
 def run(arguments: Sequence[str]) -> int:
     """Run offhook and return its exit code: 0, 1 problems or refusal, 2 usage, 3 a bug, 4 changes, 130 interrupted."""
-    if sys.stdout is None:
-        # closed by the caller: the answer has nowhere to go, and the work is done all the same
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    _reopen()
     try:
         code = offhook.main(list(arguments), prog_name="offhook", standalone_mode=False)
         sys.stdout.flush()
@@ -116,6 +114,21 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         _report(error)
         return BUG
+
+
+def _reopen() -> None:
+    """Give standard streams that the caller closed a place: the work is done all the same.
+
+    Otherwise the next file that is opened would take their number, and a stray message would be written into it.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
 
 
 def _drop_output() -> None:
