@@ -10,17 +10,22 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from offhook.git.refusal import shown
 from offhook.git.repository import (
+    FOLDER,
     Entry,
     Git,
+    bring_blob,
     entry_of,
     inventory_tree,
+    is_bare,
     is_repository,
     list_tree,
     open_git,
@@ -29,7 +34,7 @@ from offhook.git.repository import (
 )
 from offhook.problem import WARNING, Mark, OffhookError, Problem
 
-INVENTORY = "inventory"
+INVENTORY = FOLDER
 WORKTREE = "worktree"
 FLEET_FILE = "fleet.yaml"
 SECRETS = "secrets"
@@ -42,6 +47,7 @@ FOLDERS = {
 }
 _YAML = (".yaml", ".yml")
 _IGNORED = (".gitkeep", ".gitignore", ".gitattributes", ".sops.yaml", "README.md", "CODEOWNERS")
+_UNREADABLE = "an inventory holds plain files that you may read: chmod u+r, or move it away"
 # a file that changed less than this ago may change again without a new stamp
 _SETTLED_NS = 2_000_000_000
 
@@ -69,7 +75,8 @@ class Snapshot:
     """The inventory's files at one revision (a commit id), or in the work tree ("worktree"), looked up by path.
 
     `tree` is the id of the inventory's git tree, None for a work tree and where a revision has no inventory.
-    `entries` has them all, special files with a blob of None; `read` gives the content of a path's blob.
+    `entries` has them all, special files with a blob of None; `read` gives the content of a path's blob. `bring` sees
+    to it that a blob can be read: in a partial clone it is fetched, with the others that were listed.
     """
 
     revision: str
@@ -77,9 +84,11 @@ class Snapshot:
     blob_of: Callable[[str], str | None] = field(repr=False)
     entries: Callable[[], list[Entry]] = field(repr=False)
     read: Callable[[str, str], bytes] = field(repr=False)
+    bring: Callable[[str], None] = field(repr=False, default=lambda _: None)
 
     def file(self, path: str, blob: str) -> InventoryFile:
-        """Return the file at a path of this snapshot."""
+        """Return the file at a path of this snapshot. Raises OffhookError where it cannot be fetched."""
+        self.bring(blob)
         return InventoryFile(path, _kind(path)[0] or "", blob, lambda: self.read(path, blob))
 
 
@@ -110,18 +119,33 @@ def find_root(start: Path, revision: str | None = None) -> Path:
     With a revision the inventory need not be in the work tree, nor need there be one. Raises OffhookError
     where there is no such folder, and where git refuses the revision.
     """
-    start = start.absolute()
+    start = Path(os.path.abspath(start))
     for folder in (start, *start.parents):
-        if (folder / INVENTORY / FLEET_FILE).exists():
+        # a link that leads nowhere is there: what is wrong with it, the problem says
+        if os.path.lexists(folder / INVENTORY / FLEET_FILE):
             return folder
     if revision is not None and is_repository(start):
-        resolve(open_git(start), revision)
-        for folder in (start, *start.parents):
-            if has_inventory(folder, revision):
-                return folder
+        return _root_at(start, revision)
+    if is_bare(start):
+        raise _no_work_tree(start)
     raise OffhookError(
         f"no {INVENTORY}/{FLEET_FILE} in {start} or above it",
         hint="go to the fleet's repository, or name it: offhook -C DIR ...",
+    )
+
+
+def _root_at(start: Path, revision: str) -> Path:
+    """The folder, from `start` up to the top of its repository, that has the inventory of a revision."""
+    commit = resolve(open_git(start), revision)
+    for folder in (start, *start.parents):
+        git = open_git(folder)
+        if inventory_tree(git, commit, INVENTORY) is not None:
+            return folder
+        if not git.prefix:
+            break
+    raise OffhookError(
+        f"revision {shown(revision)} has no folder {INVENTORY}/ in {start} or above it",
+        hint="go to the fleet's folder, or name it: offhook -C DIR ...",
     )
 
 
@@ -151,7 +175,10 @@ def snapshot_of(git: Git, commit: str) -> Snapshot:
     def entries() -> list[Entry]:
         return [] if tree is None else list(list_tree(git, tree, INVENTORY))
 
-    return Snapshot(commit, tree, blob_of, entries, lambda _, blob: read_blob(git, blob))
+    def read(path: str, blob: str) -> bytes:
+        return read_blob(git, blob)
+
+    return Snapshot(commit, tree, blob_of, entries, read, lambda blob: bring_blob(git, blob))
 
 
 def read_source(root: Path, revision: str | None, stamps: Stamps | None = None) -> Source:
@@ -159,9 +186,16 @@ def read_source(root: Path, revision: str | None, stamps: Stamps | None = None) 
 
     Raises what `snapshot` raises, and OffhookError where the revision has no inventory.
     """
-    found = snapshot(root, revision, stamps)
-    if revision is not None and found.tree is None:
-        raise OffhookError(f"revision {revision} has no folder {INVENTORY}/")
+    if revision is None:
+        return whole(snapshot(root, None, stamps))
+    git = open_git(root)
+    found = snapshot_of(git, resolve(git, revision))
+    if found.tree is None:
+        place = f"{git.prefix}/{INVENTORY}/" if git.prefix else f"{INVENTORY}/"
+        raise OffhookError(
+            f"revision {shown(revision)} has no folder {place}",
+            hint=f"git log --oneline -- {shlex.quote(f':/{place}')} names the commits that changed it",
+        )
     return whole(found)
 
 
@@ -181,13 +215,17 @@ def whole(found: Snapshot) -> Source:
 
 
 def has_inventory(root: Path, revision: str) -> bool:
-    """Tell whether `revision` exists in the repository around `root`, and holds an inventory."""
+    """Tell whether `revision` exists in the repository around `root`, and holds an inventory that can be had."""
     if not is_repository(root):
         return False
     try:
-        return snapshot(root, revision).tree is not None
+        git = open_git(root)
+        found = snapshot_of(git, resolve(git, revision))
+        if found.tree is not None and git.promise is not None:
+            whole(found)
     except OffhookError:
         return False
+    return found.tree is not None
 
 
 def kind_of(path: str) -> str | None:
@@ -200,6 +238,8 @@ def _worktree(root: Path, stamps: Stamps) -> Snapshot:
     kept: dict[str, bytes] = {}
     found: list[Entry] = []
     settled = time.time_ns() - _SETTLED_NS
+    if not os.path.isdir(root / INVENTORY):
+        raise _no_work_tree(root)
     for path, status in _walk(root, INVENTORY):
         if not stat.S_ISREG(status.st_mode):
             found.append(Entry(path, None))
@@ -233,26 +273,46 @@ def blob_id(content: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
-def _walk(root: Path, folder: str) -> Iterator[tuple[str, os.stat_result]]:
-    """Every path below `folder` (from the root, with /), and its status; links are not followed."""
-    try:
-        entries = list(os.scandir(root / folder))
-    except OSError as error:
-        raise OffhookError(f"cannot read {folder}: {error.strerror}") from error
-    for entry in entries:
-        path = f"{folder}/{entry.name}"
-        if entry.is_dir(follow_symlinks=False):
-            if not entry.name.startswith("."):
-                yield from _walk(root, path)
-        else:
-            yield path, entry.stat(follow_symlinks=False)
+def _no_work_tree(root: Path) -> OffhookError:
+    if is_bare(root):
+        return OffhookError(
+            f"there is no work tree: {root} is a bare repository",
+            hint="name a revision: --rev HEAD; diff takes two: offhook diff BASE HEAD",
+        )
+    return OffhookError(
+        f"the work tree {root} has no folder {INVENTORY}/",
+        hint="name a revision: --rev HEAD; diff takes two: offhook diff BASE HEAD",
+    )
+
+
+def _walk(root: Path, top: str) -> Iterator[tuple[str, os.stat_result]]:
+    """Every path below `top` (from the root, with /), and its status; links are not followed.
+
+    A folder that is a repository of its own is not entered: git has none of its files.
+    """
+    folders = [top]
+    while folders:
+        folder = folders.pop()
+        try:
+            entries = list(os.scandir(root / folder))
+        except OSError as error:
+            raise OffhookError(f"cannot read {folder}: {error.strerror}", hint=_UNREADABLE) from error
+        if folder != top and any(entry.name == ".git" for entry in entries):
+            yield folder, os.stat(root / folder, follow_symlinks=False)
+            continue
+        for entry in entries:
+            path = f"{folder}/{entry.name}"
+            if not entry.is_dir(follow_symlinks=False):
+                yield path, entry.stat(follow_symlinks=False)
+            elif not entry.name.startswith("."):
+                folders.append(path)
 
 
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise OffhookError(f"cannot read {path}: {error.strerror}") from error
+        raise OffhookError(f"cannot read {path}: {error.strerror}", hint=_UNREADABLE) from error
 
 
 def _kind(path: str) -> tuple[str | None, Problem | None]:
@@ -287,5 +347,5 @@ def _not_a_file(path: str) -> Problem:
         "not-a-file",
         Mark(path, 1, 1),
         "a link or special file is not followed; an inventory holds plain files",
-        hint="put the file itself here",
+        hint="put the file itself here; of a submodule, its files",
     )

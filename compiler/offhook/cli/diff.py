@@ -39,7 +39,7 @@ def diff(
     from offhook.review.diff_text import diff_text, summary
     from offhook.source import find_root
 
-    root = find_root(settings.directory, head or base)
+    root = find_root(settings.directory, head or (base and (base.rpartition("..")[2] or "HEAD")))
     first, second = revisions(root, base, head)
     found = cached(
         settings,

@@ -103,7 +103,7 @@ def revision_of(settings: Globals, revision: str | None) -> tuple[Path, str]:
     """Return the fleet's root and the revision that history is asked at: HEAD unless another is named."""
     from offhook.source import find_root
 
-    chosen = revision or "HEAD"
+    chosen = "HEAD" if revision is None else revision
     return find_root(settings.directory, chosen), chosen
 
 
@@ -124,7 +124,7 @@ def processes(root: Path) -> int:
 
     size = 0
     for path in (root / INVENTORY).rglob("*.y*ml"):
-        size += path.stat().st_size
+        size += path.lstat().st_size
         if size > _MANY_BYTES:
             return available_processes()
     return 1
