@@ -42,7 +42,8 @@ _NET = "look at the network, a proxy and the region"
 _KEY_REASONS = (
     ("failed to open SOPS_AGE_KEY_FILE", "SOPS_AGE_KEY_FILE names no file that can be read", "set it to a key file"),
     ("failed to parse 'SOPS_AGE_KEY", "what SOPS_AGE_KEY or SOPS_AGE_KEY_FILE has is no age key", _AGE),
-    ("no identity matched any of the recipients", "the age key is none of those it is sealed for", ""),
+    ("any of the recipients", "the age key is none of those it is sealed for", ""),
+    ("parsing age header", "its sealed data key is damaged", "git log -p -- FILE: take a good one, then sops edit"),
     ("ExpiredToken", "the login to its key service has expired", _LOGIN),
     ("invalid_grant", "the login to its key service has expired", _LOGIN),
     ("AccessDenied", "its key service denies this login", "allow it kms:Decrypt on the key"),
@@ -55,7 +56,7 @@ _KEY_REASONS = (
     ("connection refused", "its key service cannot be reached", _NET),
     ("no such host", "its key service cannot be reached", _NET),
     ("i/o timeout", "its key service cannot be reached", _NET),
-    ("Did not find keys in", "there is no age key here", ""),
+    ("failed to load age identities", "there is no age key here", ""),
 )
 """What sops says where no key opens a file, what that means, and the next step: the first that fits."""
 
@@ -137,6 +138,8 @@ def _program(environment: Mapping[str, str]) -> str | None:
 def _run(program: str, jobs: list[_Job], environment: Mapping[str, str]) -> list[_Made]:
     """Open the files, some at a time. Where that is interrupted the processes are ended first."""
     given = {name: value for name, value in environment.items() if name in _VARIABLES or name.startswith(_PREFIXES)}
+    # what CI makes of a secret that is not there: sops would take "" for a file's name
+    given = {name: value for name, value in given.items() if value}
     # which keys seal a file stands in the file; a configuration of the work tree has no say in a commit
     given.pop("SOPS_CONFIG", None)
     running: set[subprocess.Popen[bytes]] = set()
@@ -249,7 +252,8 @@ def _reason(job: _Job, made: _Made) -> tuple[str, str]:
     if made.code is None:
         return f"no answer within {TIMEOUT_S:g} seconds", f"sops decrypt {path} > /dev/null: what does it wait for?"
     if made.code == _NO_KEY:
-        return _key_reason(" ".join(made.said.decode("utf-8", "replace").replace("|", " ").split()))
+        reason, hint = _key_reason(" ".join(made.said.decode("utf-8", "replace").replace("|", " ").split()))
+        return reason, hint.replace(" FILE", f" {path}")
     clear = [name for name, (_, _, sealed) in job.content.rows.items() if sealed is None]
     good = f"git log -p -- {path}: take a good one, then sops edit"
     if made.code in _MAC_MISMATCH:
