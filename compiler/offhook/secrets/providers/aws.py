@@ -92,7 +92,7 @@ def client(service: str, request: Request) -> Any:
     except ImportError:
         return Trouble(OTHER, "AWS needs boto3, which is not installed", 'pip install "offhook[aws]"', True)
     said = request.environment
-    region = said.get("AWS_REGION") or said.get("AWS_DEFAULT_REGION") or request.settings.get("region")
+    region = said.get("AWS_REGION") or said.get("AWS_DEFAULT_REGION") or request.settings.get("region") or None
     options: dict[str, Any] = {"connect_timeout": CONNECT_S, "read_timeout": READ_S}
     if "AWS_MAX_ATTEMPTS" not in said:
         options["retries"] = {"mode": "standard", "total_max_attempts": ATTEMPTS}
