@@ -575,7 +575,7 @@ def test_nothing_is_left_on_disk_or_in_arguments(
     caplog.set_level(logging.DEBUG)
     canaries = {f"s{number}": secrets.token_hex(12) for number in range(6)}
     root = repositories.start(tmp_path / "fleet")
-    # a plain name in the way: the file's own name for every secret, so that six processes are needed
+    # a file for every secret, so that more processes are needed than run at once
     files = {f"secrets/{name}.yaml": seal(f"{name}: {value}").decode() for name, value in canaries.items()}
     repositories.commit(root, inventories.minimal() | files)
     temporary, programs = tmp_path / "tmp", tmp_path / "programs"
@@ -586,6 +586,7 @@ def test_nothing_is_left_on_disk_or_in_arguments(
     (programs / "sops").write_text(f'{wait}exec {peers.program("sops")} "$@"\n')
     (programs / "sops").chmod(0o755)
     given = environment(OFFHOOK_SECRET_X="canary-x", GITHUB_TOKEN="canary-y", TMPDIR=str(temporary))
+    monkeypatch.setenv("OFFHOOK_SECRET_Z", "canary-z")
     given["PATH"] = f"{programs}:{given['PATH']}"
     before = _content(root)
     made: list[Opened] = []
