@@ -349,6 +349,23 @@ def test_who_may_nothing_is_not_made_to_wait(provider: dict[str, str], monkeypat
     assert len(seen) == 11
 
 
+@pytest.mark.parametrize(("provider", "most"), [(SSM, 10), (MANAGER, 20)], ids=["ssm", "manager"])
+def test_a_request_has_no_more_names_than_it_may(
+    provider: dict[str, str], most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with endpoint(of_names({})) as (url, seen):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        by_aws([f"n{number}" for number in range(2 * most + 1)], provider)
+    assert [len(asked.get("Names") or asked["SecretIdList"]) for _, asked in seen] == [most, most, 1]
+
+
+def test_parameters_are_asked_for_decrypted(monkeypatch: pytest.MonkeyPatch) -> None:
+    with endpoint(of_names({})) as (url, seen):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        by_aws(["a"], SSM)
+    assert seen == [("GetParameters", {"Names": ["/phones/a"], "WithDecryption": True})]
+
+
 def test_who_may_not_ask_for_many_asks_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
     def script(action: str, asked: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         if action == "BatchGetSecretValue":

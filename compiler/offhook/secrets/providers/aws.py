@@ -186,7 +186,7 @@ def _one_by_one(batch: list[str], alone: Callable[[str], Reply | Trouble], whole
             whole.troubles[name] = reply
             is_refused = all(one.kind != MISSING for one in whole.troubles.values())
             if is_refused and not whole.values and len(whole.troubles) >= ENOUGH_REFUSALS:
-                return reply._replace(final=True)
+                return reply
         else:
             whole.values.update(reply.values)
             whole.troubles.update(reply.troubles)
