@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from offhook import document as module
@@ -396,6 +396,8 @@ def composed(
 @FEW
 def test_a_value_comes_back_and_every_mark_points_to_its_text(made: tuple[dict[str, Any], str]) -> None:
     expected, text = made
+    # PyYAML may break a line before an escaped blank so that its own loader reads a backslash more
+    assume(yaml.load(text, yaml.CBaseLoader) == expected)
     document, problems = parse("f", text.encode())
     assert problems == []
     assert document.value == expected

@@ -269,11 +269,11 @@ def _judged(status: Sequence[list[str]], code: int, keys: frozenset[str]) -> Sig
     # fingerprint, date, time, expiry, version, -, two algorithms, class, fingerprint of the primary key
     valid = [fields[1:] for fields in status if fields[0] == "VALIDSIG"]
     is_whole = len(valid) == 1 and len(valid[0]) >= 10 and valid[0][8] in _OVER_A_DOCUMENT
+    # a gpg.conf of the whole machine may import the key that a signature brings along
+    if is_whole and valid[0][9] not in keys:
+        return Signature("gpg", "untrusted", _shown(valid[0][9]), "the key is not in the keyring")
     if not is_whole or (state == "good" and code != 0):
         return Signature("gpg", "bad", None, "it is no signature of a commit")
-    # a gpg.conf of the whole machine may import the key that a signature brings along
-    if valid[0][9] not in keys:
-        return Signature("gpg", "untrusted", _shown(valid[0][9]), "the key is not in the keyring")
     name = unquote_to_bytes(os.fsencode(" ".join(fields[1:]))).decode("utf-8", "replace")
     return Signature("gpg", state, _shown(name) or valid[0][9], why or f"key {valid[0][9]}")
 
