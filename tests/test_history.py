@@ -254,7 +254,7 @@ def test_the_verbs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     )
     assert run([*call, "log", MAC, "lang.gui"]) == 0
     said = capsys.readouterr()
-    assert (said.out, said.err) == ("", f"no commit changed {MAC}\n")
+    assert (said.out, said.err) == ("", f"no commit changed lang.gui of {MAC}\n")
     assert run([*call, "blame", MAC, "--rev", "HEAD~1", "--format", "json"]) == 0
     commits = {one["commit"] for one in json.loads(capsys.readouterr().out)["settings"].values()}
     assert commits == {repositories.git(root, "rev-parse", "HEAD~1")}

@@ -86,7 +86,7 @@ def _before(
 ) -> Inventory | None:
     """The inventory at the base revision, None where "auto" finds nothing that differs."""
     if base == AUTO:
-        base = "HEAD" if revision is None else f"{revision}^"
+        base = "HEAD" if revision is None else f"{source.revision}^"
         if not has_inventory(root, base):
             return None
     former = read_source(root, base)

@@ -41,5 +41,6 @@ def log(
     if answer:
         click.echo(answer)
     if not found and not settings.quiet:
-        click.echo(f"no commit changed {wanted}", err=True)
+        what = f"{parameter} of {wanted}" if parameter else wanted
+        click.echo(f"no commit changed {what}", err=True)
     return DONE

@@ -105,12 +105,14 @@ def log_text(found: Sequence[Entry]) -> str:
         lines.append(f"  {style(subject, bold=True)}")
         if entry.signature is not None:
             lines.append(f"  {style(spoken(entry.signature), **_SIGNATURE_STYLES[entry.signature.state])}")
-        if entry.status != "changed":
+        if about.boundary:
+            # what the commit itself did cannot be told: its parents are not here
+            lines.append(f"  here or before: {len(entry.changes)} settings")
+            lines.append("  the history that this clone has ends here: git fetch --unshallow")
+        elif entry.status != "changed":
             lines.append(f"  the phone was {entry.status}, {len(entry.changes)} settings")
         else:
             lines += _changes(entry.changes)
-        if about.boundary:
-            lines.append("  the history that this clone has ends here: git fetch --unshallow")
         lines.append("")
     return "\n".join(lines[:-1])
 
