@@ -1,8 +1,8 @@
 """Addresses of roots: the text in fleet.yaml -> an Address.
 
 A folder (`/srv/phones`, `file:///srv/phones`), or a URL (RFC 3986) of a kind: `s3://bucket/prefix`,
-`sftp://user@host:22/srv/phones`, `ftps://host/phones`, `webdavs://host/dav`, `https://host/put`. A username may stand in
-it, a password may not: fleet.yaml is in git.
+`sftp://user@host:22/srv/phones`, `ftps://host/phones`, `webdavs://host/dav`, `https://host/put`. A username may stand
+in it, a password may not: fleet.yaml is in git.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|[0-9A-Fa-f:.]*:[0-
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A place. `path` is decoded, without slashes at its ends; for a folder it is as written. `port` 0: the usual one."""
+    """A place. `path` is decoded, without slashes at its ends; a folder's is as written. `port` 0: the usual one."""
 
     scheme: str
     host: str
@@ -50,7 +50,9 @@ def parse_address(text: str) -> Address:
         parts = urlsplit(text)
         port = parts.port or 0
     except ValueError as error:
-        raise OffhookError("the address of a root has an invalid host or port", hint="check publish and state") from error
+        raise OffhookError(
+            "the address of a root has an invalid host or port", hint="check publish and state"
+        ) from error
     if parts.password is not None:
         raise OffhookError(
             "the address of a root holds a password",

@@ -222,4 +222,3 @@ def _unlink(name: str, folder: int) -> None:
 
 def _refuse(error: OSError) -> None:
     raise error
-

@@ -95,7 +95,7 @@ def _http(address: Address, options: RootOptions) -> Root:
 
 
 def _http_state(address: Address, options: RootOptions) -> State:
-    from offhook.publish.roots.http import HttpState
+    from offhook.publish.roots.http_state import HttpState
 
     return HttpState(address, options)
 
@@ -122,7 +122,8 @@ def _kind(address: Address) -> Kind:
         return KINDS[address.scheme]
     except KeyError:
         raise OffhookError(
-            f"offhook cannot publish to {address.scheme}://", hint=f"a folder, or one of {', '.join(filter(None, KINDS))}"
+            f"offhook cannot publish to {address.scheme}://",
+            hint=f"a folder, or one of {', '.join(filter(None, KINDS))}",
         ) from None
 
 

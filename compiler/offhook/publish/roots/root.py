@@ -129,7 +129,9 @@ def check_path(path: str) -> str:
     if not path or _REFUSED.search(path) or any(part in ("", ".", "..") for part in path.split("/")):
         raise OffhookError(f"{path!a} is no path below a root", hint="a/b.cfg is: no /, . or .. at its ends or inside")
     if len(path.encode()) > MAX_PATH_BYTES:
-        raise OffhookError(f"{path[:40]!a}... is too long for a path: at most {MAX_PATH_BYTES} bytes", hint="shorten it")
+        raise OffhookError(
+            f"{path[:40]!a}... is too long for a path: at most {MAX_PATH_BYTES} bytes", hint="shorten it"
+        )
     return path
 
 

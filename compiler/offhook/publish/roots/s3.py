@@ -136,7 +136,7 @@ class S3:
                 self._put(key, content, ContentType="application/json", **condition)
             except ClientError as error:
                 if status_of(error) == 501 or code_of(error) == "NotImplemented":
-                    raise NoSwap from error
+                    raise NoSwap(f"{self.name}: the server has no conditional writes", hint="use a lock") from error
                 if code_of(error) in _STALE or status_of(error) == 412 or code_of(error) == "NoSuchKey":
                     return self._was_ours(error, path, content)
                 raise
@@ -145,7 +145,10 @@ class S3:
     def swaps(self) -> bool:
         """Try it: four of six servers that were tried took the conditions and overwrote."""
         if self._probed is None:
-            self._probed = can_swap(self)
+            try:
+                self._probed = can_swap(self)
+            except NoSwap:
+                self._probed = False
         return self._probed
 
     def _was_ours(self, error: ClientError, path: str, content: bytes) -> bool:

@@ -67,7 +67,11 @@ _EXCEPTIONS: tuple[tuple[type[Exception], str, str], ...] = (
     (boto.ProfileNotFound, "there is no such AWS profile", "check AWS_PROFILE and ~/.aws/config"),
     (boto.ConfigParseError, "the AWS configuration cannot be read", "check ~/.aws/config and ~/.aws/credentials"),
     (boto.NoRegionError, "no region is set", _REGION),
-    (boto.SSLError, "the server's certificate is not trusted", "name its authority with a CA file; check the host name"),
+    (
+        boto.SSLError,
+        "the server's certificate is not trusted",
+        "name its authority with a CA file; check the host name",
+    ),
     (boto.ProxyConnectionError, "the proxy does not answer", "check HTTPS_PROXY and NO_PROXY"),
     (boto.ConnectTimeoutError, "the server does not answer", "check the endpoint, and that it can be reached"),
     (boto.EndpointConnectionError, "the server cannot be reached", "check the endpoint, and that it runs"),

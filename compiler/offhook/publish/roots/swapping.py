@@ -8,22 +8,24 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+from offhook.problem import OffhookError
 from offhook.publish.roots.root import State, own_path
 
 _RACERS = 8
 
 
-class NoSwap(Exception):
+class NoSwap(OffhookError):
     """The server says itself that it has no compare-and-swap."""
 
 
 def can_swap(state: State) -> bool:
-    """Return whether writes compare: one after the other, and when eight come at once. Probe objects are deleted."""
+    """Return whether writes compare: one after the other, and when eight come at once. Probe objects are deleted.
+
+    Raises NoSwap where the server says that it cannot, other OffhookErrors where nothing can be written at all.
+    """
     first, second = own_path("", "probe"), own_path("", "probe")
     try:
         return _compares(state, first) and _one_wins(state, second)
-    except NoSwap:
-        return False
     finally:
         state.delete([first, second])
 
