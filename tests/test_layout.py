@@ -129,7 +129,10 @@ def test_every_public_function_and_class_says_what_it_does() -> None:
     assert silent == []
 
 
-@pytest.mark.parametrize("heavy", ["yaml", "jsonschema", "jsonschema_rs", "jinja2", "pygit2", "tftp", "rich", "boto3", "requests"])
+@pytest.mark.parametrize(
+    "heavy",
+    ["yaml", "jsonschema", "jsonschema_rs", "jinja2", "pygit2", "tftp", "rich", "boto3", "paramiko", "requests"],
+)
 def test_help_imports_nothing_heavy(heavy: str) -> None:
     code = f"import sys; from offhook.cli.run import run; run(['--help']); sys.exit({heavy!r} in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

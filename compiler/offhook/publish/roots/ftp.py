@@ -244,8 +244,9 @@ class _Session:
         folder, _, name = path.rpartition("/")
         try:
             return any(entry[0] == name for entry in self._entries(self._full(folder)))
-        except ftplib.error_perm as error:
-            if folder and str(error).startswith("550"):
+        except ftplib.error_perm:
+            # no such folder, or one that may not be listed: then what is in it may be there
+            if folder:
                 return self._is_there(folder)
             raise
 
@@ -264,15 +265,18 @@ class _Session:
     def _entries_without_mlsd(self, full: str) -> list[tuple[str, str, int]]:
         """vsftpd has no MLSD: what has a size is a file, what can be entered a folder."""
         self.ftp.cwd(full)
+        names = self._names("-a") or self._names()  # with names that begin with a dot, where the server knows how
+        return [
+            self._entry(full, name.rpartition("/")[2]) for name in names if name.rpartition("/")[2] not in (".", "..")
+        ]
+
+    def _names(self, *options: str) -> list[str]:
         try:
-            names = self.ftp.nlst("-a")
+            return self.ftp.nlst(*options)
         except ftplib.error_perm as error:
             if str(error).startswith("550"):
                 return []  # so some say that a folder is empty
             raise
-        return [
-            self._entry(full, name.rpartition("/")[2]) for name in names if name.rpartition("/")[2] not in (".", "..")
-        ]
 
     def _entry(self, full: str, name: str) -> tuple[str, str, int]:
         path = f"{full.rstrip('/')}/{name}"

@@ -19,8 +19,7 @@ from offhook.publish.roots.connections import Connections
 from offhook.publish.roots.credentials import find_credentials
 from offhook.publish.roots.http_refusals import Status, lost, refused_status
 from offhook.publish.roots.multistatus import Member, members
-from offhook.publish.roots.root import NOTHING, About, RootOptions, Stored, Unlistable, check_path, is_path
-from offhook.publish.roots.swapping import NoSwap
+from offhook.publish.roots.root import NOTHING, About, RootOptions, Stored, Unlistable, check_path, is_path, own_path
 
 _CONNECTIONS = 8
 _PASSING = frozenset({429, 500, 502, 503, 504})
@@ -86,7 +85,7 @@ class Http:
 
     def read(self, path: str) -> bytes | None:
         """Return the content, or None."""
-        answer = self._send("GET", path, fine=(200, 404, 410))
+        answer = self._send("GET", check_path(path), fine=(200, 404, 410))
         return answer.content if answer.status_code == 200 else None
 
     def write(self, path: str, content: bytes, about: About = NOTHING) -> None:
@@ -97,8 +96,8 @@ class Http:
         if "/" not in path:
             self._send("PUT", path, headers=headers, body=content, fine=fine)
             return
-        # what servers say where a folder is missing: 409 by RFC 4918 section 9.7.1, 403 and 404 by others
-        answer = self._send("PUT", path, headers=headers, body=content, fine=(*fine, 403, 404, 409))
+        # what servers say where a folder is missing: 409 by RFC 4918 section 9.7.1, nginx 500, others 403 or 404
+        answer = self._send("PUT", path, headers=headers, body=content, fine=(*fine, 403, 404, 409, 500))
         if answer.status_code not in fine:
             self._make_folders(path)
             self._send("PUT", path, headers=headers, body=content, fine=fine)
@@ -110,7 +109,8 @@ class Http:
         where PROPFIND is to be had, it is asked, too.
         """
         for path in paths:
-            if self._lists and any(size is None for _, size in self._members(check_path(path), depth="0")):
+            check_path(path)
+            if self._lists and any(size is None for _, size in self._members(path, depth="0")):
                 raise OffhookError(f"{self._where(path)} is a folder", hint="delete it by hand if nobody needs it")
             self._send("DELETE", path, headers={"Depth": "0"}, fine=(200, 202, 204, 404, 410))
 
@@ -118,15 +118,18 @@ class Http:
         """Close the connections."""
         self._connections.close()
 
+    def makes_folders(self) -> bool:
+        """Return whether the server has MKCOL: tried with a folder of a new name, which is removed."""
+        path = own_path("", "probe")
+        if not self.make_folder(path):
+            return False
+        self.remove_folder(path)
+        return True
+
     def make_folder(self, path: str) -> bool:
-        """Make the folder; False where it is there. Raises NoSwap where the server makes no folders."""
-        for _ in range(10):
-            if self._send("MKCOL", f"{path}/", fine=(201, 405, 409, 501), again=False).status_code == 201:
-                return True
-            if self._send("GET", f"{path}/", fine=(200, 301, 403, 404)).status_code != 404:
-                return False
-        # nobody removes it between the two questions ten times
-        raise NoSwap(f"{self.name}: the server makes no folders", hint="switch on MKCOL: dav_methods of nginx")
+        """Make the folder; False where it is there (405; 403 by Apache, where two make it at once), or none is made."""
+        answer = self._send("MKCOL", f"{path}/", fine=(201, 403, 405, 409, 501), again=False)
+        return answer.status_code == 201
 
     def remove_folder(self, path: str) -> None:
         """Remove the folder."""
@@ -180,8 +183,6 @@ class Http:
         again: bool = True,
     ) -> requests.Response:
         """Return the answer, which has one of the `fine` statuses; a path may be a folder's, with its slash."""
-        if path.rstrip("/"):
-            check_path(path.rstrip("/"))
         url = f"{self._origin}/{quote(self._top + path)}"
 
         def send(session: _Session) -> requests.Response:
@@ -218,6 +219,10 @@ class Http:
         if answer.status_code != 401 or not self._credentials.password or not isinstance(session.auth, _Nobody):
             return answer
         is_digest = "digest" in answer.headers.get("WWW-Authenticate", "").lower()
-        login = HTTPDigestAuth if is_digest else HTTPBasicAuth
-        session.auth = login(self._credentials.username, self._credentials.password)
+        found = self._credentials
+        if is_digest:
+            session.auth = HTTPDigestAuth(found.username, found.password)
+        else:
+            # as UTF-8 (RFC 7617 section 2.1); of a text requests would make Latin-1
+            session.auth = HTTPBasicAuth(found.username.encode(), found.password.encode())
         return once()

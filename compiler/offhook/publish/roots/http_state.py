@@ -12,7 +12,7 @@ from offhook.publish.roots.address import Address
 from offhook.publish.roots.http import Http
 from offhook.publish.roots.locked import LockedState
 from offhook.publish.roots.root import RootOptions
-from offhook.publish.roots.swapping import NoSwap, can_swap, look_and_write
+from offhook.publish.roots.swapping import can_swap, look_and_write
 
 _LOCK, _TAGS, _NOTHING = "lock", "tags", "nothing"
 
@@ -28,12 +28,9 @@ class HttpState(LockedState):
     def swaps(self) -> bool:
         """Try the lock, then If-Match."""
         if not self._way:
-            self._way = _LOCK
-            try:
-                self._way = _LOCK if can_swap(self) else _NOTHING
-            except NoSwap:
-                self._way = _TAGS
-                self._way = _TAGS if can_swap(self) else _NOTHING
+            self._way = _LOCK if self._http.makes_folders() else _TAGS
+            if not can_swap(self):
+                self._way = _NOTHING
         return self._way != _NOTHING
 
     def write_version(self, path: str, content: bytes, version: str | None) -> bool:
