@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -217,10 +217,11 @@ def nginx_put(
 
 
 @contextmanager
-def apache_dav(user: str, password: str, *, scheme: str = "digest", write: bool = True) -> Iterator[tuple[str, Path]]:
+def apache_dav(user: str, password: str, *, scheme: str = "digest", denied: str = "") -> Iterator[tuple[str, Path]]:
     """Serve a folder of its own with Apache's mod_dav behind Basic or Digest; gives the URL and the folder.
 
-    The folder is not the test's: started by root, Apache works as a user who cannot enter that one.
+    The methods `denied` (PUT DELETE) are answered with 403. The folder is not the test's: started by root, Apache works
+    as a user who cannot enter that one.
     """
     executable = program("apache2")
     with tempfile.TemporaryDirectory(prefix="apache-") as name:
@@ -231,7 +232,7 @@ def apache_dav(user: str, password: str, *, scheme: str = "digest", write: bool 
         (folder / "users").write_text(f"{user}:{hashed}\n" if scheme == "basic" else f"{user}:phones:{digest}\n")
         modules = ("mpm_event", "authn_core", "authn_file", "authz_core", "authz_user", "dav", "dav_fs")
         loaded = [f"LoadModule {one}_module {_APACHE}/mod_{one}.so" for one in (*modules, f"auth_{scheme}")]
-        refused = "" if write else "<Limit PUT DELETE MKCOL>\nRequire all denied\n</Limit>"
+        limits = f"<RequireNone>\nRequire method {denied}\n</RequireNone>" if denied else ""
 
         def command(port: int) -> list[str]:
             (folder / "apache.conf").write_text(
@@ -251,9 +252,10 @@ Dav On
 AuthType {scheme}
 AuthName phones
 AuthUserFile {folder}/users
+AuthzSendForbiddenOnFailure On
 <RequireAll>
 Require valid-user
-{refused}
+{limits}
 </RequireAll>
 </Directory>
 """
@@ -323,19 +325,41 @@ def seaweedfs(folder: Path, access_key: str, secret_key: str) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
+Interposed = Callable[[dict[str, Any]], tuple[str, bytes] | None]
+"""Sees a request's WSGI environment, may change it, and may answer in the server's place: status line and body."""
+
+
 @contextmanager
-def moto() -> Iterator[str]:
+def moto(interposed: Interposed = lambda _: None) -> Iterator[str]:
     """Run moto's double of AWS in a thread; gives the endpoint. It checks no signature."""
     try:
-        from moto.server import ThreadedMotoServer
+        from moto.server import DomainDispatcherApplication, create_backend_app
+        from werkzeug.serving import make_server
     except ImportError:
         missing("moto is not installed")
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
+    aws = DomainDispatcherApplication(create_backend_app)
+
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
+        answer = interposed(environ)
+        if answer is None:
+            return aws(environ, start_response)
+        environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        start_response(answer[0], [("Content-Type", "application/xml"), ("Content-Length", str(len(answer[1])))])
+        return [answer[1]]
+
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
     try:
-        yield "http://{}:{}".format(*server.get_host_and_port())
+        yield f"http://127.0.0.1:{server.server_port}"
+        with closing(http.client.HTTPConnection("127.0.0.1", server.server_port)) as connection:
+            interposed = lambda _: None  # noqa: E731
+            connection.request("POST", "/moto-api/reset")  # what it holds is the process's
+            connection.getresponse().read()
     finally:
-        server.stop()
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def make_certificate(folder: Path) -> Certificate:

@@ -10,8 +10,9 @@ from contextlib import ExitStack, suppress
 import pytest
 
 from offhook.problem import OffhookError
+from offhook.publish.roots.opening import open_root
 from offhook.publish.roots.root import About, Root, Unlistable, is_own
-from places import KINDS, PASSWORD, SECRET_KEY, Place, Places, environment
+from places import BUCKET, KINDS, PASSWORD, SECRET_KEY, Place, Places, environment
 
 pytestmark = pytest.mark.peer
 
@@ -178,6 +179,21 @@ def test_of_many_who_write_at_once_one_wins(place: Place) -> None:
         assert found is not None
         assert found[0] == contents[won.index(True)]
         version = found[1]
+
+
+def test_a_real_s3_server_refuses(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = places["seaweedfs"].options
+
+    def message(bucket: str) -> str:
+        with pytest.raises(OffhookError) as refused:
+            list(open_root(f"s3://{bucket}/site", options=options).list())
+        return refused.value.message
+
+    assert message("nobucket") == "s3://nobucket/site: there is no such bucket"
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    assert message(BUCKET) == f"s3://{BUCKET}/site: the secret key is wrong"
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
+    assert message(BUCKET) == f"s3://{BUCKET}/site: the server does not know the access key"
 
 
 def test_names_and_errors_hold_no_password(place: Place) -> None:

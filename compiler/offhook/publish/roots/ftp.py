@@ -277,6 +277,8 @@ class _Session:
             if str(error).startswith("550"):
                 return []  # so some say that a folder is empty
             raise
+        finally:
+            self.ftp.voidcmd("TYPE I")  # nlst makes it text, of which servers tell no size
 
     def _entry(self, full: str, name: str) -> tuple[str, str, int]:
         path = f"{full.rstrip('/')}/{name}"

@@ -33,11 +33,9 @@ _PROPERTIES = (
 class _Session:
     """A connection that is kept, and how it logs in: known after the first 401."""
 
-    def __init__(self, options: RootOptions) -> None:
+    def __init__(self) -> None:
         self.requests = requests.Session()
         self.requests.headers["Accept-Encoding"] = "identity"
-        if options.ca_file:
-            self.requests.verify = str(options.ca_file)
         self.auth: AuthBase = _Nobody()
 
 
@@ -61,7 +59,7 @@ class Http:
         self._origin = f"{scheme}://{host}{f':{address.port}' if address.port else ''}"
         self._top = f"{address.path}/" if address.path else ""
         self._connections: Connections[_Session] = Connections(
-            lambda: _Session(options),
+            _Session,
             lambda session: session.requests.close(),
             passing=(*_LOST, Status),
             attempts=options.attempts,
@@ -135,20 +133,6 @@ class Http:
         """Remove the folder."""
         self._send("DELETE", f"{path}/", headers={"Depth": "infinity"}, fine=(200, 204, 404), again=False)
 
-    def read_tagged(self, path: str) -> tuple[bytes, str] | None:
-        """Return content and ETag; the tag is empty where the server gives none that If-Match could take."""
-        answer = self._send("GET", path, fine=(200, 404, 410))
-        tag = answer.headers.get("ETag", "")
-        return (answer.content, "" if tag.startswith("W/") else tag) if answer.status_code == 200 else None
-
-    def put_if(self, path: str, content: bytes, tag: str | None) -> bool:
-        """Put where the ETag is still this one (None: where nothing is); False: it is not."""
-        condition = {"If-None-Match": "*"} if tag is None else {"If-Match": tag}
-        headers = {"Content-Type": "application/json", **condition}
-        fine = (200, 201, 204, 409, 412)
-        answer = self._send("PUT", path, headers=headers, body=content, fine=fine, again=False)
-        return answer.status_code not in (409, 412)
-
     def _members(self, path: str, *, depth: str = "1") -> Iterable[Member]:
         at = f"{path}/" if path and depth == "1" else path
         headers = {"Depth": depth, "Content-Type": "application/xml"}
@@ -212,6 +196,8 @@ class Http:
                 data=body or (b"" if method == "PUT" else None),
                 auth=session.auth,
                 timeout=self._options.timeout_s,
+                # said here, because REQUESTS_CA_BUNDLE overrides what a session says
+                verify=str(self._options.ca_file) if self._options.ca_file else None,
                 allow_redirects=False,
             )
 

@@ -146,7 +146,7 @@ class S3:
         """Try it: four of six servers that were tried took the conditions and overwrote."""
         if self._probed is None:
             try:
-                self._probed = can_swap(self)
+                self._probed = can_swap(self, rounds=4)
             except NoSwap:
                 self._probed = False
         return self._probed
@@ -190,11 +190,14 @@ class S3:
 
     @contextmanager
     def _refusals(self, path: str) -> Iterator[None]:
+        where = f"{self.name.rstrip('/')}/{path}" if path else self.name
         try:
             yield
         except (BotoCoreError, ClientError) as error:
-            where = f"{self.name.rstrip('/')}/{path}" if path else self.name
             raise refusal(error, where) from error
+        except RecursionError:
+            # botocore asks a server that redirects without naming a region for the region, and so on
+            raise refused_code("PermanentRedirect", 301, where) from None
 
 
 def _headers(about: About) -> dict[str, Any]:

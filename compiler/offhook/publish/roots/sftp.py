@@ -57,6 +57,15 @@ class _Session:
         if channel:
             channel.settimeout(timeout_s)
 
+    def do(self, operation: Callable[[paramiko.SFTPClient], Result]) -> Result:
+        try:
+            return operation(self.sftp)
+        except OSError as error:
+            transport = self.client.get_transport()
+            if transport is None or not transport.is_active():
+                raise ConnectionResetError from error  # paramiko says "Socket is closed", which looks like a refusal
+            raise
+
 
 class Sftp:
     """A folder on a server; the path of the address is absolute, `/~/phones` begins at the login folder."""
@@ -183,7 +192,7 @@ class Sftp:
     def _run(self, path: str, operation: Callable[[paramiko.SFTPClient], Result], *, again: bool = True) -> Result:
         where = f"{self.name.rstrip('/')}/{path}" if path else self.name
         try:
-            return self._connections.run(lambda session: operation(session.sftp), again=again)
+            return self._connections.run(lambda session: session.do(operation), again=again)
         except UnicodeDecodeError:
             raise OffhookError(f"{where} holds a name that is not UTF-8", hint="rename it on the server") from None
         except _LOST as error:
@@ -197,6 +206,8 @@ class Sftp:
         client.set_missing_host_key_policy(_Refuse())
         timeout_s = self._options.timeout_s
         key = self._options.ssh_key
+        if key and not os.access(key, os.R_OK):
+            raise OffhookError(f"{key} cannot be read", hint="it holds the private key to log in with")
         try:
             self._load_known_hosts(client)
             client.connect(

@@ -18,14 +18,17 @@ class NoSwap(OffhookError):
     """The server says itself that it has no compare-and-swap."""
 
 
-def can_swap(state: State) -> bool:
-    """Return whether writes compare: one after the other, and when eight come at once. Probe objects are deleted.
+def can_swap(state: State, *, rounds: int = 2) -> bool:
+    """Return whether writes compare: one after the other, and when eight come at once, `rounds` times.
+
+    A server that compares and then writes may be lucky once: what is not known to lock is tried more often. Probe
+    objects are deleted.
 
     Raises NoSwap where the server says that it cannot, other OffhookErrors where nothing can be written at all.
     """
     first, second = own_path("", "probe"), own_path("", "probe")
     try:
-        return _compares(state, first) and _one_wins(state, second)
+        return _compares(state, first) and _one_wins(state, second, rounds)
     finally:
         state.delete([first, second])
 
@@ -48,11 +51,11 @@ def _compares(state: State, path: str) -> bool:
     return not state.write_version(path, b"4", found[1])
 
 
-def _one_wins(state: State, path: str) -> bool:
+def _one_wins(state: State, path: str, rounds: int) -> bool:
     """Let eight write at once, where nothing is and then over what is there: one may win each time."""
     with ThreadPoolExecutor(_RACERS) as pool:
         version = None
-        for _ in range(2):
+        for _ in range(rounds):
             contents = [b"racer %d %s" % (number, (version or "").encode()) for number in range(_RACERS)]
             won = list(pool.map(lambda content, at=version: state.write_version(path, content, at), contents))
             found = state.read_version(path)
