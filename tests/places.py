@@ -15,12 +15,14 @@ import pytest
 from botocore.exceptions import ClientError
 
 import peers
+from offhook.problem import OffhookError
 from offhook.publish.roots.opening import open_root, open_state
 from offhook.publish.roots.root import Root, RootOptions, State
 
 USER, PASSWORD = "publisher", "pa:ss w\u00f6rd%1"
 ACCESS_KEY, SECRET_KEY = "AKIDOFFHOOK", "s3cr3t-k3y"
 BUCKET = "acme-phones"
+ONCE = RootOptions(attempts=1, timeout_s=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,3 +149,25 @@ def bare(url: str) -> str:
     """Return the address without what stands before the @."""
     scheme, _, rest = url.partition("://")
     return f"{scheme}://{rest.rpartition('@')[2]}".rstrip("/")
+
+
+def refusal(call: Callable[[], Any]) -> str:
+    """The message of a refusal, which is one line, has a hint, and holds no secret."""
+    with pytest.raises(OffhookError) as raised:
+        call()
+    text = f"{raised.value.message}\n{raised.value.hint}"
+    assert raised.value.hint
+    assert text.count("\n") == 1
+    for secret in (PASSWORD, SECRET_KEY, ACCESS_KEY):
+        assert secret not in text
+    return raised.value.message
+
+
+def writing(root: Root) -> Callable[[], None]:
+    """A write, to be refused."""
+    return lambda: root.write("a.cfg", b"1")
+
+
+def every_call(root: Root) -> list[Callable[[], Any]]:
+    """List, read, write, delete."""
+    return [lambda: list(root.list()), lambda: root.read("a.cfg"), writing(root), lambda: root.delete(["a.cfg"])]

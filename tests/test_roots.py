@@ -162,7 +162,7 @@ def test_versions_compare_and_swap(place: Place) -> None:
 
 def test_of_many_who_write_at_once_one_wins(place: Place) -> None:
     place.make("race")
-    states = [place.state("race") for _ in range(6)]
+    states = [place.state("race") for _ in range(4)]
     states[0].swaps()
     version = None
     for _ in range(2):

@@ -146,7 +146,7 @@ class S3:
         """Try it: four of six servers that were tried took the conditions and overwrote."""
         if self._probed is None:
             try:
-                self._probed = can_swap(self, rounds=4)
+                self._probed = can_swap(self, rounds=3)
             except NoSwap:
                 self._probed = False
         return self._probed
