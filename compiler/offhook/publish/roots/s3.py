@@ -59,6 +59,7 @@ def open_s3(address: Address, options: RootOptions) -> S3:
     except (BotoCoreError, ValueError) as error:
         raise refusal(error, address.name) from error
     client.meta.events.register("before-call.s3.DeleteObjects", _add_md5)
+    client.meta.events.register("before-call.s3.HeadBucket", _ask_region_once)
     return S3(client, address, attempts=max(1, options.attempts))
 
 
@@ -195,9 +196,6 @@ class S3:
             yield
         except (BotoCoreError, ClientError) as error:
             raise refusal(error, where) from error
-        except RecursionError:
-            # botocore asks a server that redirects without naming a region for the region, and so on
-            raise refused_code("PermanentRedirect", 301, where) from None
 
 
 def _headers(about: About) -> dict[str, Any]:
@@ -218,3 +216,8 @@ def _md5(content: bytes) -> str:
 def _add_md5(params: dict[str, Any], **_: Any) -> None:
     """Add the Content-MD5 that DeleteObjects must have on servers of before 2025; boto3 sends a CRC instead."""
     params["headers"]["Content-MD5"] = _md5(params["body"])
+
+
+def _ask_region_once(params: dict[str, Any], **_: Any) -> None:
+    """Keep botocore from asking again and again: a 301 without a region makes it HEAD the bucket, also after a HEAD."""
+    params.setdefault("context", {}).setdefault("s3_redirect", {})["redirected"] = True
