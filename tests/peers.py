@@ -6,6 +6,10 @@ in CI (the environment variable CI is set) it fails.
 
 from __future__ import annotations
 
+import getpass
+import hashlib
+import http.client
+import json
 import os
 import shutil
 import socket
@@ -14,15 +18,16 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
-_START_S = 10.0
+_APACHE = "/usr/lib/apache2/modules"
+_START_S = 20.0
 _ATTEMPTS = 3  # another process may take a free port before the server does
 
 
@@ -132,18 +137,42 @@ auth.require = ("/" => (
 
 
 @contextmanager
-def ftpd(root: Path, user: str, password: str) -> Iterator[str]:
-    """Serve the folder with pyftpdlib in a thread; gives ftp://USER:PASSWORD@127.0.0.1:PORT/."""
+def ftpd(
+    root: Path,
+    user: str,
+    password: str,
+    *,
+    perm: str = "elr",
+    tls: Certificate | None = None,
+    without: Sequence[str] = (),
+    replies: Mapping[str, str] | None = None,
+) -> Iterator[str]:
+    """Serve the folder with pyftpdlib in a thread; gives ftp://USER:PASSWORD@127.0.0.1:PORT/.
+
+    `perm` is pyftpdlib's: elr reads, elradfmw writes. With `tls` both connections must be encrypted. The server does
+    not know the commands `without`, and answers a command of `replies` with that text.
+    """
     try:
         from pyftpdlib.authorizers import DummyAuthorizer
-        from pyftpdlib.handlers import FTPHandler
+        from pyftpdlib.handlers import FTPHandler, TLS_FTPHandler
+        from pyftpdlib.ioloop import IOLoop
         from pyftpdlib.servers import FTPServer
     except ImportError:
         missing("pyftpdlib is not installed")
     authorizer = DummyAuthorizer()
-    authorizer.add_user(user, password, str(root), perm="elr")
-    handler = type("Handler", (FTPHandler,), {"authorizer": authorizer, "auth_failed_timeout": 0})
-    server = FTPServer(("127.0.0.1", 0), handler)
+    authorizer.add_user(user, password, str(root), perm=perm)
+    known = {name: value for name, value in FTPHandler.proto_cmds.items() if name not in without}
+    says: dict[str, object] = {
+        f"ftp_{name}": lambda self, path, text=text: self.respond(text) for name, text in (replies or {}).items()
+    }
+    secure: dict[str, object] = {}
+    if tls:
+        known = {**known, **TLS_FTPHandler.proto_cmds}
+        secure = {"certfile": str(tls.certificate), "keyfile": str(tls.key)}
+        secure |= {"tls_control_required": True, "tls_data_required": True}
+    plain = {"authorizer": authorizer, "auth_failed_timeout": 0, "proto_cmds": known}
+    handler = type("Handler", (TLS_FTPHandler if tls else FTPHandler,), {**plain, **says, **secure})
+    server = FTPServer(("127.0.0.1", 0), handler, ioloop=IOLoop())  # the usual one is shared by all servers
     port = server.socket.getsockname()[1]
     stopping = threading.Event()
 
@@ -155,10 +184,182 @@ def ftpd(root: Path, user: str, password: str) -> Iterator[str]:
     thread = threading.Thread(target=serve)
     thread.start()
     try:
-        yield f"ftp://{user}:{password}@127.0.0.1:{port}/"
+        yield f"{'ftps' if tls else 'ftp'}://{user}:{password}@127.0.0.1:{port}/"
     finally:
         stopping.set()
         thread.join()
+
+
+@contextmanager
+def nginx_put(
+    root: Path, *, tls: Certificate | None = None, methods: str = "PUT DELETE MKCOL", limit: str = "0"
+) -> Iterator[str]:
+    """Take files into the folder by PUT with nginx's ngx_http_dav_module; gives the URL."""
+    executable = program("nginx")
+    with tempfile.TemporaryDirectory(prefix="nginx-") as name:
+        folder = Path(name)
+        secure = f"ssl_certificate {tls.certificate}; ssl_certificate_key {tls.key};" if tls else ""
+        paths = " ".join(
+            f"{what}_temp_path {folder}/{what};" for what in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        )
+
+        def command(port: int) -> list[str]:
+            (folder / "nginx.conf").write_text(
+                f"daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log;"
+                f" events {{}} http {{ access_log off; {paths} default_type text/plain; client_max_body_size {limit};"
+                f" server {{ listen 127.0.0.1:{port}{' ssl' if tls else ''}; {secure}"
+                f" root '{root}'; dav_methods {methods}; }} }}"
+            )
+            return [executable, "-p", str(folder), "-e", f"{folder}/error.log", "-c", f"{folder}/nginx.conf"]
+
+        with _running(command, _accepts) as port:
+            yield f"{'https' if tls else 'http'}://127.0.0.1:{port}/"
+
+
+@contextmanager
+def apache_dav(user: str, password: str, *, scheme: str = "digest", denied: str = "") -> Iterator[tuple[str, Path]]:
+    """Serve a folder of its own with Apache's mod_dav behind Basic or Digest; gives the URL and the folder.
+
+    The methods `denied` (PUT DELETE) are answered with 403. The folder is not the test's: started by root, Apache works
+    as a user who cannot enter that one.
+    """
+    executable = program("apache2")
+    with tempfile.TemporaryDirectory(prefix="apache-") as name:
+        folder, root = Path(name), Path(name) / "root"
+        root.mkdir()
+        hashed = _run(program("openssl"), "passwd", "-apr1", password).strip()
+        digest = hashlib.md5(f"{user}:phones:{password}".encode(), usedforsecurity=False).hexdigest()
+        (folder / "users").write_text(f"{user}:{hashed}\n" if scheme == "basic" else f"{user}:phones:{digest}\n")
+        modules = ("mpm_event", "authn_core", "authn_file", "authz_core", "authz_user", "dav", "dav_fs")
+        loaded = [f"LoadModule {one}_module {_APACHE}/mod_{one}.so" for one in (*modules, f"auth_{scheme}")]
+        limits = f"<RequireNone>\nRequire method {denied}\n</RequireNone>" if denied else ""
+
+        def command(port: int) -> list[str]:
+            (folder / "apache.conf").write_text(
+                "\n".join(loaded)
+                + f"""
+ServerRoot {folder}
+ServerName 127.0.0.1
+Listen 127.0.0.1:{port}
+PidFile {folder}/pid
+ErrorLog {folder}/error.log
+DocumentRoot {root}
+DavLockDB {folder}/locks/db
+User nobody
+Group nogroup
+<Directory {root}>
+Dav On
+AuthType {scheme}
+AuthName phones
+AuthUserFile {folder}/users
+AuthzSendForbiddenOnFailure On
+<RequireAll>
+Require valid-user
+{limits}
+</RequireAll>
+</Directory>
+"""
+            )
+            return [executable, "-f", f"{folder}/apache.conf", "-DFOREGROUND"]
+
+        (folder / "locks").mkdir()
+        for path in (folder, root, folder / "locks"):
+            path.chmod(0o777)
+        with _running(command, _accepts) as port:
+            yield f"http://127.0.0.1:{port}/", root
+
+
+@dataclass(frozen=True, slots=True)
+class Sshd:
+    """An SSH server: its port and user, the key to log in with and one it does not know, its own key's known_hosts."""
+
+    port: int
+    user: str
+    key: Path
+    wrong_key: Path
+    known_hosts: Path
+
+
+@contextmanager
+def sshd(folder: Path, *, sftp: str = "internal-sftp") -> Iterator[Sshd]:
+    """Run OpenSSH's server with its SFTP subsystem (`internal-sftp -R` only reads); its keys are made in the folder."""
+    executable, keygen = program("sshd"), program("ssh-keygen")
+    for name in ("host", "user", "stranger"):
+        _run(keygen, "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(folder / name))
+    (folder / "authorized").write_text((folder / "user.pub").read_text())
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # which sshd demands of root
+
+    def command(port: int) -> list[str]:
+        (folder / "sshd.conf").write_text(
+            f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nPidFile none\nUsePAM no\nStrictModes no\n"
+            f"AuthorizedKeysFile {folder}/authorized\nPermitRootLogin prohibit-password\nMaxStartups 100\n"
+            f"PasswordAuthentication no\nSubsystem sftp {sftp}\n"
+        )
+        return [executable, "-D", "-e", "-f", f"{folder}/sshd.conf"]
+
+    with _running(command, _accepts) as port:
+        kind, key = (folder / "host.pub").read_text().split()[:2]
+        known = folder / "known_hosts"
+        known.write_text(f"[127.0.0.1]:{port} {kind} {key}\n")
+        yield Sshd(port, getpass.getuser(), folder / "user", folder / "stranger", known)
+
+
+@contextmanager
+def seaweedfs(folder: Path, access_key: str, secret_key: str) -> Iterator[str]:
+    """Run SeaweedFS with its S3 interface, for one user with all rights; gives the endpoint. It takes seconds."""
+    executable = program("weed")
+    user = {"name": "offhook", "credentials": [{"accessKey": access_key, "secretKey": secret_key}]}
+    actions = ["Admin", "Read", "Write", "List", "Tagging"]
+    (folder / "s3.json").write_text(json.dumps({"identities": [{**user, "actions": actions}]}))
+
+    def command(port: int) -> list[str]:
+        parts = ("master.port", "volume.port", "filer.port", "master.port.grpc", "volume.port.grpc", "filer.port.grpc")
+        ports = [f"-{part}={free_port()}" for part in (*parts, "s3.port.grpc")]
+        off = ["-s3.port.iceberg=0", "-s3.port.lance=0", "-master.volumeSizeLimitMB=64", "-volume.max=20"]
+        s3 = ["-s3", f"-s3.port={port}", f"-s3.config={folder}/s3.json"]
+        return [executable, "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", *ports, *off, *s3]
+
+    # what it holds is thrown away: there is no need to wait for it to be put in order
+    with _running(command, _answers_http, patience_s=0) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+Interposed = Callable[[dict[str, Any]], tuple[str, bytes] | None]
+"""Sees a request's WSGI environment, may change it, and may answer in the server's place: status line and body."""
+
+
+@contextmanager
+def moto(interposed: Interposed = lambda _: None) -> Iterator[str]:
+    """Run moto's double of AWS in a thread; gives the endpoint. It checks no signature."""
+    try:
+        from moto.server import DomainDispatcherApplication, create_backend_app
+        from werkzeug.serving import make_server
+    except ImportError:
+        missing("moto is not installed")
+    aws = DomainDispatcherApplication(create_backend_app)
+
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
+        answer = interposed(environ)
+        if answer is None:
+            return aws(environ, start_response)
+        environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        start_response(answer[0], [("Content-Type", "application/xml"), ("Content-Length", str(len(answer[1])))])
+        return [answer[1]]
+
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+        with closing(http.client.HTTPConnection("127.0.0.1", server.server_port)) as connection:
+            interposed = lambda _: None  # noqa: E731
+            connection.request("POST", "/moto-api/reset")  # what it holds is the process's
+            connection.getresponse().read()
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def make_certificate(folder: Path) -> Certificate:
@@ -183,7 +384,11 @@ def make_certificate(folder: Path) -> Certificate:
 
 @contextmanager
 def _running(
-    command: Callable[[int], Sequence[str]], is_ready: Callable[[int], bool], *, udp: bool = False
+    command: Callable[[int], Sequence[str]],
+    is_ready: Callable[[int], bool],
+    *,
+    udp: bool = False,
+    patience_s: float = 5,
 ) -> Iterator[int]:
     """Run a server on a free port until the block ends; gives the port once the server answers."""
     for _ in range(_ATTEMPTS):
@@ -195,7 +400,7 @@ def _running(
                     yield port
                     return
             finally:
-                _stop(process)
+                _stop(process, patience_s)
             output.seek(0)
             said = output.read().decode("utf-8", "replace")
     pytest.fail(f"{command(0)[0]} does not start: {said}", pytrace=False)
@@ -210,10 +415,10 @@ def _wait(process: subprocess.Popen[bytes], is_ready: Callable[[], bool]) -> boo
     return False
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def _stop(process: subprocess.Popen[bytes], patience_s: float) -> None:
     process.terminate()
     try:
-        process.wait(5)
+        process.wait(patience_s)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
@@ -225,6 +430,16 @@ def _accepts(port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def _answers_http(port: int) -> bool:
+    """Tell whether an HTTP server answers with something that is not an error of its own."""
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=2)) as connection:
+        try:
+            connection.request("GET", "/")
+            return connection.getresponse().status < 500
+        except (OSError, http.client.HTTPException):
+            return False
 
 
 def _answers_tftp(port: int) -> bool:

@@ -1,0 +1,4 @@
+"""Publishing: carrying a compiled tree to the place that phones fetch from.
+
+`roots` are those places: one small interface over a folder, S3, SFTP, FTP, WebDAV and plain HTTP.
+"""
