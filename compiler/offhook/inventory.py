@@ -200,6 +200,8 @@ def _fleet(file: InventoryFile, _: str, body: Mapping[str, Any]) -> Fleet:
         default_environment=get("default_environment"),
         secrets=get("secrets", _NONE),
         checks=get("checks", _NONE),
+        limits=get("limits", _NONE),
+        signing=get("signing", _NONE),
     )
 
 
@@ -230,6 +232,13 @@ def _environment(file: InventoryFile, name: str, body: Mapping[str, Any]) -> Env
         password=get("password"),
         secrets=get("secrets", _NONE),
         accept=frozenset(get("accept", ())),
+        publish=get("publish"),
+        state=get("state"),
+        worktree=get("worktree", False),
+        limits=get("limits", _NONE),
+        connection=get("connection", _NONE),
+        cache_control=get("cache_control", "no-cache"),
+        cloudfront=get("cloudfront"),
     )
 
 

@@ -61,7 +61,10 @@ class ModelLayer(Entity):
 
 @dataclass(frozen=True, slots=True)
 class Environment(Entity):
-    """Where a tree is for: the address phones fetch from, its layout, and which phones belong to it."""
+    """Where a tree is for: the address phones fetch from, its layout, which phones belong to it, and where it goes.
+
+    `publish` and `state` are addresses of roots; `connection` is how they are reached.
+    """
 
     name: str
     url: str | None
@@ -72,6 +75,13 @@ class Environment(Entity):
     password: str | None
     secrets: Mapping[str, Any]
     accept: frozenset[str]
+    publish: str | None
+    state: str | None
+    worktree: bool
+    limits: Mapping[str, Any]
+    connection: Mapping[str, Any]
+    cache_control: str
+    cloudfront: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +103,8 @@ class Fleet(Entity):
     default_environment: str | None
     secrets: Mapping[str, Any]
     checks: Text
+    limits: Mapping[str, Any]
+    signing: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from offhook.flyingvoice.cfg import render_cfg
 from offhook.flyingvoice.phonebook import contacts_of, render_phonebook
 from offhook.layers import Layer
 from offhook.model import Phone
-from offhook.settings import Resolver
+from offhook.settings import Resolver, Settings
 
 FLAT = "flat"
 LAYERED = "layered"
@@ -50,19 +50,26 @@ def phone_files(resolver: Resolver, phone: Phone, *, layout: str) -> tuple[File,
     shared files by precedence, then phones/<mac>.cfg, which says what these do not.
     """
     settings = resolver.resolve(phone)
-    mac = phone.mac
-    if layout == FLAT:
-        own = f"{mac}.cfg"
-        return (
-            File(f"{mac}.boot", render_boot((own,)), mac),
-            File(own, render_cfg(settings.values), mac),
-        )
-    own = f"phones/{mac}.cfg"
-    includes = [f"{name}.cfg" for name in settings.base.files]
+    own = own_path(phone.mac, layout)
     return (
-        File(f"{mac}.boot", render_boot([*includes, own]), mac),
-        File(own, render_cfg(settings.own_values()), mac),
+        File(f"{phone.mac}.boot", render_boot([*included(settings, layout), own]), phone.mac),
+        File(own, render_cfg(own_values(settings, layout)), phone.mac),
     )
+
+
+def own_path(mac: str, layout: str) -> str:
+    """Return the path of a phone's own cfg file."""
+    return f"{mac}.cfg" if layout == FLAT else f"phones/{mac}.cfg"
+
+
+def own_values(settings: Settings, layout: str) -> dict[str, str]:
+    """Return what a phone's own cfg file says: everything, or what the shared files do not."""
+    return settings.values if layout == FLAT else settings.own_values()
+
+
+def included(settings: Settings, layout: str) -> list[str]:
+    """Return the shared cfg files that a phone's boot file includes before the phone's own, the weakest first."""
+    return [] if layout == FLAT else [f"{name}.cfg" for name in settings.base.files]
 
 
 def _render_layer(layer: Layer) -> str:
