@@ -75,9 +75,7 @@ class OpenedTree:
         """Return the digests of everything."""
         known = map_in_processes(self._survey_phones, self._batches(), processes=processes, keep=tuple)
         sealed = {content.path: _sha256(content.data) for content in self._sealed_shared()}
-        files = {
-            content.path: FileRow(self.key.of_file(content.data), len(content.data)) for content in self._shared()
-        }
+        files = {content.path: FileRow(self.key.of_file(content.data), len(content.data)) for content in self._shared()}
         shares = [tuple(files)]
         phones: dict[str, PhoneRow] = {}
         for batch, (rows, settings, digests) in zip(self._batches(), known, strict=True):

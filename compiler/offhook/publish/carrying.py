@@ -1,0 +1,125 @@
+"""One publish from its plan to its release: refuse, take the hold, carry, and write down what was done."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from offhook import __version__
+from offhook.problem import OffhookError
+from offhook.publish.hold import Hold, Patience, new_intent, owner_name, take_hold
+from offhook.publish.limits import Verdict
+from offhook.publish.manifest import Manifest
+from offhook.publish.prepared import Prepared, limits_said
+from offhook.publish.publication import Progress, Publication, write_intended
+
+USUAL = Patience()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a publish did: the release's number (that of the last one where no file changed), and how many files."""
+
+    release: int
+    is_new: bool
+    written: int
+    deleted: int
+    warnings: tuple[str, ...] = ()
+
+
+def carry(
+    prepared: Prepared,
+    *,
+    adopt: bool = False,
+    patience: Patience = USUAL,
+    processes: int = 1,
+    progress: Progress = lambda step, done, of: None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Outcome:
+    """Make the root hold the tree, and return what was done. Raises OffhookError where a limit or the world refuses."""
+    refuse(prepared, adopt=adopt)
+    if prepared.is_nothing:
+        return Outcome(prepared.manifest.release, False, 0, 0)
+    with hold_of(prepared, patience=patience, say=say) as hold:
+        publication = begin(prepared, hold, processes=processes, progress=progress)
+        publication.upload()
+        publication.switch()
+        manifest = next_manifest(prepared)
+        publication.finish(manifest)
+    steps = prepared.steps
+    return Outcome(manifest.release, prepared.is_release, len(steps.writes), len(steps.deletes))
+
+
+def refuse(prepared: Prepared, *, adopt: bool) -> None:
+    """Raise OffhookError where limits are exceeded, or strangers' files stand in the way."""
+    if prepared.exceeded:
+        raise OffhookError(
+            "this publish exceeds its limits: " + "; ".join(one.message for one in prepared.exceeded),
+            hint=_way_out(prepared.exceeded),
+        )
+    if prepared.strangers and not adopt:
+        first, more = prepared.strangers[0], len(prepared.strangers) - 1
+        others = f" and {more:,} more" if more else ""
+        raise OffhookError(
+            f"{prepared.place.name} has {first}{others}, which offhook did not write",
+            hint="look at what they are; --adopt overwrites them",
+        )
+
+
+def hold_of(prepared: Prepared, *, patience: Patience, say: Callable[[str], None]) -> Hold:
+    """Return the hold on the environment, with the intent of this publish in its head. Raises Lost."""
+    state, head = prepared.state, prepared.before.head
+    plan = write_intended(state, prepared.survey, prepared.steps, prepared.leftover)
+    intent = new_intent(plan, prepared.commit, prepared.survey.sealed)
+    head = replace(head, intent=intent, key=prepared.tree.key.of_text("key", ""))
+    return take_hold(state, prepared.before, head, patience=patience, say=say)
+
+
+def begin(prepared: Prepared, hold: Hold, *, processes: int, progress: Progress) -> Publication:
+    """Return the publication, for which this run has the hold."""
+    return Publication(
+        prepared.place,
+        prepared.state,
+        hold,
+        prepared.tree,
+        prepared.survey,
+        prepared.steps,
+        progress,
+        processes,
+    )
+
+
+def next_manifest(prepared: Prepared) -> Manifest:
+    """Return the manifest of the root as it will be."""
+    former = prepared.manifest
+    if not prepared.is_release:
+        return former
+    fleet = prepared.fleet
+    return Manifest(
+        release=former.release + 1,
+        environment=prepared.place.environment.name,
+        commit=prepared.commit,
+        at=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        by=owner_name(),
+        version=__version__,
+        layout=fleet.layout,
+        sealed=prepared.survey.sealed,
+        files=prepared.survey.files,
+        phones=prepared.survey.phones,
+        limits=limits_said(fleet),
+        signing=dict(fleet.inventory.fleet.signing),
+    )
+
+
+def _way_out(exceeded: Sequence[Verdict]) -> str:
+    """What would allow it, to paste."""
+    flags = " ".join(
+        f"--allow {one}" for one in dict.fromkeys(one for verdict in exceeded for one in verdict.overrides)
+    )
+    lines = []
+    if any(verdict.limit == "changed" for verdict in exceeded):
+        lines.append("save the plan (--dry-run --plan FILE), have it reviewed, and apply it (--apply FILE)")
+    lines.append(f"or allow it by name: {flags}" if lines else f"allow it by name: {flags}")
+    lines.append("or by a line with a last day under limits.allow in fleet.yaml")
+    return "\n  ".join(lines)

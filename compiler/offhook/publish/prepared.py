@@ -1,0 +1,205 @@
+"""Everything that is known before a publish writes anything: the tree, the plan, and what the limits say of it."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from offhook.compile import Fleet
+from offhook.diff import Diff, diff
+from offhook.git.repository import open_git, resolve
+from offhook.problem import OffhookError
+from offhook.publish.gate import check_signature, commit_of
+from offhook.publish.head import Versioned, read_head, read_manifest
+from offhook.publish.keyed import Key, make_key, new_key, read_key
+from offhook.publish.limits import (
+    CHANGED,
+    REMOVED,
+    Allowance,
+    Rules,
+    Touched,
+    Verdict,
+    allowances,
+    check_scopes,
+    judge,
+    rules,
+)
+from offhook.publish.manifest import Manifest
+from offhook.publish.needed_secrets import needed_secrets
+from offhook.publish.opened_tree import OpenedTree, Survey, opened_tree
+from offhook.publish.places import Place, place_of
+from offhook.publish.plan import Leftover, PhonesMoved, Steps, phones_moved, plan_steps
+from offhook.publish.publication import read_leftover
+from offhook.publish.roots.root import State
+from offhook.publish.strangers import strangers
+from offhook.secrets.opening import Opened, open_secrets
+from offhook.source import WORKTREE
+from offhook.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A publish that could begin. `diff` is None where the released commit is not known here, or is a work tree's."""
+
+    root: Path
+    fleet: Fleet
+    place: Place
+    state: State = field(repr=False)
+    before: Versioned
+    manifest: Manifest = field(repr=False)
+    leftover: Leftover = field(repr=False)
+    tree: OpenedTree = field(repr=False)
+    survey: Survey = field(repr=False)
+    steps: Steps = field(repr=False)
+    moved: PhonesMoved
+    diff: Diff | None = field(repr=False)
+    strangers: tuple[str, ...]
+    verdicts: tuple[Verdict, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def commit(self) -> str:
+        """Return the commit to publish, "" for a work tree."""
+        return commit_of(self.fleet)
+
+    @property
+    def exceeded(self) -> list[Verdict]:
+        """Return the limits that forbid it."""
+        return [verdict for verdict in self.verdicts if verdict.exceeded]
+
+    @property
+    def is_release(self) -> bool:
+        """Tell whether the tree differs from the one that was released."""
+        same = self.manifest.files == self.survey.files and self.manifest.phones == self.survey.phones
+        return self.manifest.release == 0 or not same
+
+    @property
+    def is_nothing(self) -> bool:
+        """Tell whether there is nothing to do at all: no file, no release, no stopped run to end."""
+        return self.steps.is_nothing and not self.is_release and self.before.head.intent is None
+
+    def close(self) -> None:
+        """Let go of the state's connections."""
+        self.state.close()
+
+
+def prepare(
+    root: Path,
+    fleet: Fleet,
+    *,
+    allow: Sequence[Allowance] = (),
+    reviewed: bool = False,
+    settled: Fleet | None = None,
+    writing: bool = True,
+    processes: int = 1,
+    store: Store | None = None,
+    today: datetime.date | None = None,
+) -> Prepared:
+    """Return what publishing a fleet, free of errors, would do to its environment.
+
+    `reviewed` tells that people have seen this very plan, or a release that is gone back to: many phones may change.
+    `settled` is the fleet whose environment, limits and secrets hold where they are not those of `fleet`: a rollback
+    takes only phones' settings from the past. Raises OffhookError where the world refuses. Writes nothing, but the key
+    of an environment that has none yet, where `writing`.
+    """
+    rule = settled or fleet
+    place = place_of(root, rule.environment, rule.environment.name if rule.environment else "")
+    state = place.open_state()
+    try:
+        before = read_head(state)
+        manifest = read_manifest(state, before.head)
+        check_signature(root, fleet, manifest)
+        leftover = read_leftover(state, before.head.intent)
+        tree = opened_tree(fleet, _open_secrets(fleet, rule), _key(state, before, manifest, writing=writing))
+        survey = tree.survey(processes=processes)
+        steps = plan_steps(manifest, leftover, survey, int(time.time()))
+        moved = phones_moved(manifest, survey)
+        changes, warnings = _difference(root, fleet, manifest, store, processes)
+        touched = Touched(manifest.phones, survey.phones, moved, _cutoff(moved, changes, manifest))
+        check_scopes(allow, touched)
+        present = _rules(rule)
+        granted = [*allow, *allowances(present, today or datetime.datetime.now(datetime.UTC).date())]
+        former = Rules(manifest.limits[CHANGED], manifest.limits[REMOVED], ()) if manifest.limits else None
+        return Prepared(
+            root,
+            fleet,
+            place,
+            state,
+            before,
+            manifest,
+            leftover,
+            tree,
+            survey,
+            steps,
+            moved,
+            changes,
+            tuple(strangers(place.open_root, [path for path in steps.writes if path not in steps.ours])),
+            tuple(judge(touched, former, present, granted, reviewed=reviewed)),
+            tuple(warnings),
+        )
+    except BaseException:
+        state.close()
+        raise
+
+
+def limits_said(fleet: Fleet) -> dict[str, Any]:
+    """Return the limits that hold for the next release, as a manifest keeps them."""
+    rule = _rules(fleet)
+    return {CHANGED: rule.changed, REMOVED: rule.removed}
+
+
+def _rules(fleet: Fleet) -> Rules:
+    return rules(fleet.inventory.fleet.limits, fleet.environment.limits if fleet.environment else {})
+
+
+def _open_secrets(fleet: Fleet, rule: Fleet) -> Opened:
+    """The secrets that a fleet's phones need, by today's provider and from today's files."""
+    places = needed_secrets(fleet)
+    environment = rule.environment
+    provider = (environment.secrets if environment else None) or rule.inventory.fleet.secrets
+    files = [file for file in rule.source.files if file.kind == "secret"]
+    return open_secrets(places, provider=provider, files=files, environment=os.environ, places=places)
+
+
+def _key(state: State, before: Versioned, manifest: Manifest, *, writing: bool) -> Key:
+    """The environment's key; where nothing was published yet, a new one."""
+    key = read_key(state)
+    if key is None:
+        if manifest.release:
+            raise OffhookError(f"{state.name}: the key is gone, and a manifest was made with it", hint="restore it")
+        return make_key(state) if writing else new_key()
+    if before.head.key and key.of_text("key", "") != before.head.key:
+        raise OffhookError(f"{state.name}: the key is not the one that the manifest was made with", hint="restore it")
+    return key
+
+
+def _difference(
+    root: Path, fleet: Fleet, manifest: Manifest, store: Store | None, processes: int
+) -> tuple[Diff | None, list[str]]:
+    """What differs from the released commit, and why that may not be known."""
+    if not manifest.release:
+        return None, []
+    if not manifest.commit:
+        return None, ["the last release was of a work tree: restarts and cut-off changes cannot be told"]
+    try:
+        resolve(open_git(root), manifest.commit)
+    except OffhookError:
+        return None, [
+            f"the released commit {manifest.commit[:10]} is not in this clone: restarts and cut-off changes cannot be"
+            " told (git fetch --unshallow, or fetch-depth: 0 in actions/checkout)"
+        ]
+    revision = None if fleet.source.revision == WORKTREE else fleet.source.revision
+    name = fleet.environment.name if fleet.environment else None
+    return diff(root, manifest.commit, revision, environment=name, store=store, processes=processes), []
+
+
+def _cutoff(moved: PhonesMoved, changes: Diff | None, manifest: Manifest) -> frozenset[str]:
+    """Phones that may be cut off; where nobody can tell, every phone that was there and moves."""
+    if changes is not None:
+        return frozenset(phone.mac for phone in changes.phones if phone.cutoff)
+    return frozenset((*moved.changed, *moved.removed)) if manifest.commit else frozenset()

@@ -1,0 +1,197 @@
+"""Carrying a tree to a root, step by step, so that no phone ever sees half of it.
+
+upload: what phones' files refer to. switch: phones' own files, one write a phone and boot file last. finish: what is
+not wanted any more is deleted, and the manifest is put in its place. Between any two steps, and in the middle of each,
+the run may be killed: each phone has its whole old or its whole new configuration, and the intent tells the next run
+what may have been written. A rollout calls `switch` wave by wave; `switch_back` undoes it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from offhook.publish.head import Intent, Wave, forgotten, read_json, write_manifest, write_once
+from offhook.publish.hold import Hold
+from offhook.publish.manifest import Manifest
+from offhook.publish.opened_tree import FileRow, OpenedTree, Survey
+from offhook.publish.paths import is_common, is_referred_to, phone_of
+from offhook.publish.places import Place
+from offhook.publish.plan import Leftover, Steps
+from offhook.publish.roots.root import State
+from offhook.publish.transfer import send
+
+Progress = Callable[[str, int, int], None]
+"""Is told the step ("upload", "switch", "delete"), how many files are done, of how many."""
+
+NEW, OLD = "new", "old"
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A publish under way: this run has the hold."""
+
+    place: Place
+    state: State
+    hold: Hold
+    tree: OpenedTree
+    survey: Survey
+    steps: Steps
+    progress: Progress
+    processes: int = 1
+
+    def upload(self) -> None:
+        """Put everything in its place that phones' own files refer to."""
+        self._send("upload", self.tree, self.survey, self.steps.referred)
+        self.hold.change(lambda head: replace(head, intent=replace(_of(head.intent), uploaded=True)))
+
+    def switch(self, macs: Collection[str] | None = None) -> None:
+        """Switch these phones to the new tree; None: all that are left, and the common files."""
+        chosen = [path for path in self.steps.switches if _concerns(path, macs)]
+        with self._wave(NEW, macs):
+            self._send("switch", self.tree, self.survey, chosen)
+
+    def switch_back(self, macs: Collection[str], former: OpenedTree, known: Survey) -> None:
+        """Switch these phones back to the tree before, opened with today's secrets and surveyed as `known`.
+
+        A phone that was not there before has no files any more.
+        """
+        there = [path for path in known.files if phone_of(path) in macs]
+        gone = [path for path in self.survey.files if phone_of(path) in macs and path not in known.files]
+        with self._wave(OLD, macs):
+            # today's secrets may have given what boot files include another name
+            self._send("upload", former, known, [path for path in known.files if is_referred_to(path)])
+            self._send("switch", former, known, there)
+            self._delete(sorted(gone))
+
+    def finish(self, manifest: Manifest, record: Any = None) -> str:
+        """Delete what is not wanted, put the manifest and a release's record in their place, and return its path."""
+        self._delete(self.steps.deletes)
+        path = write_manifest(self.state, replace(manifest, superseded=self.steps.superseded))
+        records = (write_once(self.state, f"records/{manifest.release}", _json(record)),) if record else ()
+        head = self.hold.change(
+            lambda head: replace(head, manifest=path, intent=None, records=(*head.records, *records))
+        )
+        self.state.delete(forgotten(self.state, head))
+        return path
+
+    def _send(self, step: str, tree: OpenedTree, survey: Survey, paths: Iterable[str]) -> None:
+        """Write some files: for each group in turn, as a boot file must not be there before its cfg file."""
+        for group in _groups(paths):
+            wanted = frozenset(group)
+            self.hold.check()
+            shares = [make for make, has in zip(tree.shares, survey.shares, strict=True) if not wanted.isdisjoint(has)]
+            about = self.place.about(tree.fleet.source.revision)
+
+            def watch(done: int, of: int) -> None:
+                self.hold.check()
+                self.progress(step, done, of)
+
+            send(
+                shares,
+                wanted,
+                self.place.open_root,
+                about=about,
+                processes=self.processes,
+                progress=watch,
+            )
+
+    def _delete(self, paths: Collection[str]) -> None:
+        """Delete files: boot files first, so that none is there without what it includes."""
+        if not paths:
+            return
+        root = self.place.open_root()
+        try:
+            for group in ([path for path in paths if path.endswith(".boot")], [*paths]):
+                for start in range(0, len(group), 1_000):
+                    self.hold.check()
+                    root.delete(group[start : start + 1_000])
+                    self.progress("delete", min(start + 1_000, len(group)), len(group))
+        finally:
+            root.close()
+
+    def _wave(self, to: str, macs: Collection[str] | None) -> _WaveOf:
+        return _WaveOf(self.state, self.hold, to, sorted(macs) if macs is not None else None)
+
+
+@dataclass(slots=True)
+class _WaveOf:
+    """Says in the head which phones are about to be switched, and, after the block, that they were."""
+
+    state: State
+    hold: Hold
+    to: str
+    macs: list[str] | None
+    phones: str = ""
+
+    def __enter__(self) -> None:
+        if self.macs is not None:
+            self.phones = write_once(self.state, "waves/wave", _json(self.macs))
+            self._say(done=False)
+
+    def __exit__(self, kind: object, value: object, trace: object) -> None:
+        if self.macs is not None and kind is None:
+            self._say(done=True)
+
+    def _say(self, *, done: bool) -> None:
+        wave = Wave(self.phones, self.to, done)
+
+        def add(waves: tuple[Wave, ...]) -> tuple[Wave, ...]:
+            return (*(one for one in waves if one.phones != wave.phones), wave)
+
+        self.hold.change(
+            lambda head: replace(head, intent=replace(_of(head.intent), waves=add(_of(head.intent).waves)))
+        )
+
+
+def write_intended(state: State, survey: Survey, steps: Steps, leftover: Leftover) -> str:
+    """Write what a publish may write and delete, and what stopped ones may have; return the object's path."""
+    files: dict[str, FileRow | None] = {**leftover.files}
+    files.update((path, survey.files[path]) for path in steps.writes)
+    files.update((path, None) for path in steps.deletes)
+    return write_once(state, "intents/intent", _json({"files": files}))
+
+
+def read_leftover(state: State, intent: Intent | None) -> Leftover:
+    """Return what a stopped publish may have written, and which of it is sure to be there."""
+    if intent is None:
+        return Leftover()
+    body = read_json(state, intent.plan) or {"files": {}}
+    files = {path: FileRow(str(row[0]), int(row[1])) if row else None for path, row in body["files"].items()}
+    sure = {path for path in files if is_referred_to(path)} if intent.uploaded else set()
+    where: dict[str, bool] = {}
+    for wave in intent.waves:
+        for mac in read_json(state, wave.phones) or ():
+            where[mac] = wave.done and wave.to == NEW
+    sure |= {path for path in files if where.get(phone_of(path))}
+    if any(wave.to == OLD for wave in intent.waves):
+        sure = set()
+    return Leftover(files, frozenset(sure))
+
+
+def _groups(paths: Iterable[str]) -> Iterator[list[str]]:
+    """Files that may be written at once: cfg files and phonebooks, then phones' boot files, then the common ones."""
+    ordered = list(paths)
+    for rank in range(4):
+        group = [path for path in ordered if _rank(path) == rank]
+        if group:
+            yield group
+
+
+def _rank(path: str) -> int:
+    return 2 * is_common(path) + path.endswith(".boot")
+
+
+def _concerns(path: str, macs: Collection[str] | None) -> bool:
+    return macs is None or phone_of(path) in macs
+
+
+def _of(intent: Intent | None) -> Intent:
+    assert intent is not None
+    return intent
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
