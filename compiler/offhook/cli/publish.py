@@ -2,32 +2,160 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import click
 
-from offhook.cli.codes import DONE, PROBLEMS
+from offhook.cli.codes import CHANGES, DONE, PROBLEMS
 from offhook.cli.options import cached, rev_option, show_problems
 from offhook.cli.run import Globals
+
+if TYPE_CHECKING:
+    from offhook.publish.carrying import Outcome
+    from offhook.publish.prepared import Prepared
+    from offhook.publish.publication import Progress
 
 
 @click.command()
 @click.argument("environment")
 @rev_option()
+@click.option("--dry-run", is_flag=True, help="Show the plan, and write nothing.")
+@click.option("--plan", "plan_file", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan to a file.")
+@click.option(
+    "--apply", "apply_file", type=click.Path(path_type=Path, dir_okay=False), help="Carry out a saved plan, no other."
+)
+@click.option("--allow", multiple=True, metavar="WHAT:SCOPE", help="changed, removed or cutoff : a site or a MAC.")
+@click.option("--adopt", is_flag=True, help="Overwrite files in the way that offhook did not write.")
+@click.option("--exit-code", is_flag=True, help="With --dry-run: end with 4 where there is something to do.")
+@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text")
 @click.pass_obj
-def publish(settings: Globals, environment: str, rev: str | None) -> int:
-    """Carry the tree of ENVIRONMENT to its root, within its limits."""
+def publish(
+    settings: Globals,
+    environment: str,
+    rev: str | None,
+    dry_run: bool,
+    plan_file: Path | None,
+    apply_file: Path | None,
+    allow: tuple[str, ...],
+    adopt: bool,
+    exit_code: bool,
+    style: str,
+) -> int:
+    """Carry the tree of ENVIRONMENT to its root, within its limits: HEAD, or another revision."""
     from offhook.parallel import available_processes
-    from offhook.publish.carrying import carry
-    from offhook.publish.gate import choose_fleet
+    from offhook.publish.gate import choose_fleet, commit_of
+    from offhook.publish.limits import parse_allowance
     from offhook.publish.prepared import prepare
+    from offhook.publish.saved_plan import check_environment, check_plan, identity, read_plan
+    from offhook.review.publish import plan_json, plan_text
     from offhook.source import find_root
 
+    if apply_file is not None and (dry_run or plan_file is not None):
+        raise click.UsageError("--apply carries a plan out: it goes with neither --dry-run nor --plan")
+    only_plan = dry_run or plan_file is not None
+    allowed = tuple(map(parse_allowance, allow))
+    plan = read_plan(apply_file) if apply_file is not None else None
+    if plan is not None:
+        allowed += plan.allowed
     root = find_root(settings.directory, rev)
     count = available_processes()
     fleet = cached(settings, root, lambda store: choose_fleet(root, environment, rev, store=store, processes=count))
     show_problems(fleet.problems, quiet=settings.quiet)
     if fleet.has_errors:
         return PROBLEMS
-    prepared = cached(settings, root, lambda store: prepare(root, fleet, store=store, processes=count))
-    outcome = carry(prepared, processes=count, say=lambda text: click.echo(text, err=True))
-    click.echo(str(outcome))
+    if plan is not None:
+        check_environment(plan, environment, commit_of(fleet))
+    prepared = cached(
+        settings,
+        root,
+        lambda store: prepare(
+            root, fleet, allow=allowed, reviewed=plan is not None, writing=not only_plan, store=store, processes=count
+        ),
+    )
+    with closing(prepared):
+        now = identity(prepared, allowed)
+        if plan is not None:
+            check_plan(plan, now)
+        if plan_file is not None:
+            plan_file.write_text(plan_json(prepared, now) + "\n", encoding="utf-8")
+        if only_plan:
+            click.echo(plan_json(prepared, now) if style == "json" else plan_text(prepared))
+            if prepared.exceeded or (prepared.strangers and not adopt):
+                return PROBLEMS
+            return CHANGES if exit_code and not prepared.is_nothing else DONE
+        return _carry(settings, prepared, adopt=adopt, style=style, count=count)
+
+
+def _carry(settings: Globals, prepared: Prepared, *, adopt: bool, style: str, count: int) -> int:
+    from offhook.publish.carrying import carry
+    from offhook.review.publish import plan_text
+
+    if style == "text" and not settings.quiet and not prepared.is_nothing:
+        click.echo(plan_text(prepared), err=True)
+    with steps_bar(quiet=settings.quiet) as progress:
+        outcome = carry(prepared, adopt=adopt, processes=count, progress=progress, say=say)
+    for warning in outcome.warnings:
+        say(warning)
+    if style == "json":
+        click.echo(json.dumps(outcome_json(prepared, outcome)))
+    elif not settings.quiet:
+        click.echo(_done(prepared, outcome))
     return DONE
+
+
+def outcome_json(prepared: Prepared, outcome: Outcome) -> dict[str, Any]:
+    """Return what was done in the shape of schema/output/published.schema.json."""
+    moved = prepared.moved
+    return {
+        "environment": prepared.place.environment.name,
+        "root": prepared.place.name,
+        "commit": prepared.commit,
+        "release": outcome.release,
+        "new": outcome.is_new,
+        "written": outcome.written,
+        "deleted": outcome.deleted,
+        "phones": {"added": list(moved.added), "removed": list(moved.removed), "changed": list(moved.changed)},
+        "warnings": list(outcome.warnings),
+    }
+
+
+def _done(prepared: Prepared, outcome: Outcome) -> str:
+    name = prepared.place.name
+    if not (outcome.is_new or outcome.written or outcome.deleted):
+        return f"{name}: nothing to do, release {outcome.release} is there"
+    moved = prepared.moved
+    phones = f"{len(moved.changed):,} phones changed, {len(moved.added):,} added, {len(moved.removed):,} removed"
+    return (
+        f"{name}: release {outcome.release}, {outcome.written:,} files written, {outcome.deleted:,} deleted; {phones}"
+    )
+
+
+def say(message: str) -> None:
+    """Write a warning to standard error."""
+    click.echo(f"{click.style('warning:', fg='yellow')} {message}", err=True)
+
+
+@contextmanager
+def steps_bar(*, quiet: bool) -> Iterator[Progress]:
+    """A bar on standard error that is told the files of each step; nothing where that is no terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda step, done, of: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        tasks: dict[tuple[str, int], Any] = {}
+
+        def watch(step: str, done: int, of: int) -> None:
+            if (step, of) not in tasks:
+                tasks[step, of] = bar.add_task(step, total=of)
+            bar.update(tasks[step, of], completed=done)
+
+        yield watch

@@ -24,6 +24,7 @@ VERBS = {
     "blame": "each setting of a phone, and the commit that last changed it",
     "log": "the commits that changed a phone, and what they changed",
     "publish": "carry the tree to where phones fetch it, within limits",
+    "status": "drift: the root against what was published, and that against a revision",
     "boot": "a virtual phone: its requests, and what it ends with",
 }
 """Verb -> its line in --help. Each is the click command of that name in the module of that name."""

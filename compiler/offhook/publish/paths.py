@@ -32,7 +32,7 @@ def is_referred_to(path: str) -> bool:
 
 
 def in_switching_order(paths: Iterable[str]) -> list[str]:
-    """Return phones' files by MAC, each boot file after the cfg file that it includes, as the common ones at the end."""
+    """Return phones' files by MAC, each boot file after the cfg file that it includes; the common ones last."""
     return sorted(paths, key=lambda path: (is_common(path), path.partition(".")[0], path.endswith(".boot")))
 
 

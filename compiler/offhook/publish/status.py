@@ -1,0 +1,120 @@
+"""Drift: the root against its manifest (changed by hand, missing, stranger), and the manifest against a revision.
+
+What is compared is what the files hold, by keyed digest; a quick look compares sizes only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from offhook.problem import OffhookError
+from offhook.publish.head import Intent, read_head, read_manifest
+from offhook.publish.keyed import Key, read_key
+from offhook.publish.manifest import Manifest
+from offhook.publish.opened_tree import FileRow
+from offhook.publish.places import Place
+from offhook.publish.publication import read_leftover
+from offhook.publish.roots.root import Root, Unlistable, is_own
+
+_AT_ONCE = 16
+_BATCH = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """How a root differs from its manifest; paths are sorted.
+
+    `changed` hold something else than was published, `missing` are not there, `strangers` are there and offhook did
+    not write them, `strangers_known` is False where the root cannot be listed. `unsure` are what a publish under way,
+    or a stopped one, may have written: `intent` is that publish.
+    """
+
+    manifest: Manifest
+    changed: tuple[str, ...]
+    missing: tuple[str, ...]
+    strangers: tuple[str, ...]
+    strangers_known: bool
+    unsure: int
+    intent: Intent | None
+
+    @property
+    def is_drift(self) -> bool:
+        """Tell whether somebody should look."""
+        return bool(self.changed or self.missing or self.strangers or self.intent)
+
+
+def drift(place: Place, *, quick: bool = False, progress: Callable[[int, int], None] = lambda done, of: None) -> Drift:
+    """Return how an environment's root differs from what was published. Raises OffhookError where nothing was."""
+    state = place.open_state()
+    try:
+        head = read_head(state).head
+        manifest = read_manifest(state, head)
+        if not manifest.release and head.intent is None:
+            raise OffhookError(f"nothing was published to {place.name} yet", hint="offhook publish")
+        leftover = read_leftover(state, head.intent)
+        key = read_key(state)
+        if key is None:
+            raise OffhookError(f"{state.name}: the key is gone", hint="restore it from a backup")
+    finally:
+        state.close()
+    expected = {path: row for path, row in manifest.files.items() if path not in leftover.files}
+    waiting = {path: row for path, (row, _) in manifest.superseded.items() if path not in leftover.files}
+    root = place.open_root()
+    try:
+        sizes = _sizes(root)
+        differing = _differing(root, {**waiting, **expected}, sizes, key, quick, progress)
+    finally:
+        root.close()
+    known = expected.keys() | waiting.keys() | leftover.files.keys()
+    return Drift(
+        manifest,
+        changed=tuple(sorted(path for path, is_there in differing if is_there)),
+        missing=tuple(sorted(path for path, is_there in differing if not is_there and path in expected)),
+        strangers=tuple(sorted(path for path in sizes or () if path not in known)),
+        strangers_known=sizes is not None,
+        unsure=len(leftover.files),
+        intent=head.intent,
+    )
+
+
+def _sizes(root: Root) -> dict[str, int] | None:
+    """What is on the root, by path; None where it cannot be listed. Offhook's own temporary files are nothing."""
+    try:
+        return {one.path: one.size for one in root.list() if not is_own(one.path)}
+    except Unlistable:
+        return None
+
+
+def _differing(
+    root: Root,
+    expected: dict[str, FileRow],
+    sizes: dict[str, int] | None,
+    key: Key,
+    quick: bool,
+    progress: Callable[[int, int], None],
+) -> list[tuple[str, bool]]:
+    """Return (path, whether it is there) of what is not as it was published."""
+    rest: list[str] = []
+    found: list[tuple[str, bool]] = []
+    for path, row in expected.items():
+        if sizes is not None and path not in sizes:
+            found.append((path, False))
+        elif sizes is not None and sizes[path] != row.size:
+            found.append((path, True))
+        elif not quick or sizes is None:
+            rest.append(path)
+
+    def look(path: str) -> tuple[str, bool] | None:
+        content = root.read(path)
+        if content is None:
+            return path, False
+        return None if key.of_file(content) == expected[path].digest else (path, True)
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for start in range(0, len(rest), _BATCH):
+            batch = rest[start : start + _BATCH]
+            found += [one for one in pool.map(look, batch) if one is not None]
+            progress(start + len(batch), len(rest))
+    return found
