@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 )
 @click.option("--allow", multiple=True, metavar="WHAT:SCOPE", help="changed, removed or cutoff : a site or a MAC.")
 @click.option("--adopt", is_flag=True, help="Overwrite files in the way that offhook did not write.")
+@click.option("--repair", is_flag=True, help="Look at the root, and write anew what was changed or is missing there.")
 @click.option("--exit-code", is_flag=True, help="With --dry-run: end with 4 where there is something to do.")
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text")
 @click.pass_obj
@@ -43,6 +44,7 @@ def publish(
     apply_file: Path | None,
     allow: tuple[str, ...],
     adopt: bool,
+    repair: bool,
     exit_code: bool,
     style: str,
 ) -> int:
@@ -74,7 +76,14 @@ def publish(
         settings,
         root,
         lambda store: prepare(
-            root, fleet, allow=allowed, reviewed=plan is not None, writing=not only_plan, store=store, processes=count
+            root,
+            fleet,
+            allow=allowed,
+            reviewed=plan is not None,
+            repair=repair,
+            writing=not only_plan,
+            store=store,
+            processes=count,
         ),
     )
     with closing(prepared):

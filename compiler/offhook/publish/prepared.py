@@ -36,6 +36,7 @@ from offhook.publish.places import Place, place_of
 from offhook.publish.plan import Leftover, PhonesMoved, Steps, phones_moved, plan_steps
 from offhook.publish.publication import read_leftover
 from offhook.publish.roots.root import State
+from offhook.publish.status import drift
 from offhook.publish.strangers import strangers
 from offhook.secrets.opening import Opened, open_secrets
 from offhook.source import WORKTREE
@@ -95,6 +96,7 @@ def prepare(
     allow: Sequence[Allowance] = (),
     reviewed: bool = False,
     settled: Fleet | None = None,
+    repair: bool = False,
     writing: bool = True,
     processes: int = 1,
     store: Store | None = None,
@@ -104,7 +106,8 @@ def prepare(
 
     `reviewed` tells that people have seen this very plan, or a release that is gone back to: many phones may change.
     `settled` is the fleet whose environment, limits and secrets hold where they are not those of `fleet`: a rollback
-    takes only phones' settings from the past. Raises OffhookError where the world refuses. Writes nothing, but the key
+    takes only phones' settings from the past. `repair` looks at the root itself, and counts what is not as it was
+    published as not written. Raises OffhookError where the world refuses. Writes nothing, but the key
     of an environment that has none yet, where `writing`.
     """
     rule = settled or fleet
@@ -115,6 +118,8 @@ def prepare(
         manifest = read_manifest(state, before.head)
         check_signature(root, fleet, manifest)
         leftover = read_leftover(state, before.head.intent)
+        if repair and manifest.release:
+            leftover = _with_drift(leftover, place)
         tree = opened_tree(fleet, _open_secrets(fleet, rule), _key(state, before, manifest, writing=writing))
         survey = tree.survey(processes=processes)
         steps = plan_steps(manifest, leftover, survey, int(time.time()))
@@ -151,6 +156,14 @@ def limits_said(fleet: Fleet) -> dict[str, Any]:
     """Return the limits that hold for the next release, as a manifest keeps them."""
     rule = _rules(fleet)
     return {CHANGED: rule.changed, REMOVED: rule.removed}
+
+
+def _with_drift(leftover: Leftover, place: Place) -> Leftover:
+    """What is not on the root as it was published is as unsure as what a stopped run may have written."""
+    found = drift(place)
+    paths = {*found.changed, *found.missing}
+    rows = {path: found.manifest.files.get(path) for path in paths}
+    return Leftover({**rows, **leftover.files}, leftover.sure)
 
 
 def _rules(fleet: Fleet) -> Rules:
@@ -199,7 +212,7 @@ def _difference(
 
 
 def _cutoff(moved: PhonesMoved, changes: Diff | None, manifest: Manifest) -> frozenset[str]:
-    """Phones that may be cut off; where nobody can tell, every phone that was there and moves."""
+    """Phones that may be cut off, without those that are retired by name; where nobody can tell, all that move."""
     if changes is not None:
-        return frozenset(phone.mac for phone in changes.phones if phone.cutoff)
+        return frozenset(phone.mac for phone in changes.phones if phone.cutoff and not phone.retires)
     return frozenset((*moved.changed, *moved.removed)) if manifest.commit else frozenset()
