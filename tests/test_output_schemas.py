@@ -21,10 +21,13 @@ CALLS = {
     "why": ["why", MAC, "account.1.label", "--format", "json"],
     "blame": ["blame", MAC, "--format", "json"],
     "log": ["log", MAC, "--format", "json"],
+    "publish": ["publish", "production", "--format", "json"],
+    "status": ["status", "production", "--format", "json"],
     "boot": ["boot", MAC, "--from", (inventories.ROOT / "site").as_uri() + "/", "--format", "json"],
 }
 
 HISTORY = {"diff", "why", "blame", "log"}
+PUBLISHED = {"publish", "status"}
 
 
 def history(folder: Path) -> Path:
@@ -47,6 +50,16 @@ def history(folder: Path) -> Path:
     return root
 
 
+def published(folder: Path) -> Path:
+    """A fleet with a folder to be published to."""
+    root = repositories.start(folder)
+    files = inventories.minimal()
+    files["fleet.yaml"]["environments"] = {"production": {"url": "https://prov.example.com/", "publish": "../root"}}
+    repositories.commit(root, files)
+    (root.parent / "root").mkdir()
+    return root
+
+
 def test_every_schema_has_a_verb() -> None:
     assert {path.name.split(".")[0] for path in (inventories.ROOT / "schema/output").glob("*.json")} == set(CALLS)
 
@@ -54,13 +67,18 @@ def test_every_schema_has_a_verb() -> None:
 @pytest.mark.parametrize("verb", sorted(CALLS))
 @pytest.mark.parametrize("is_broken", [False, True])
 def test_the_answer_fits_its_schema(
-    verb: str, is_broken: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    verb: str, is_broken: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if is_broken and verb != "check":
         return
+    monkeypatch.setenv("OFFHOOK_SECRET_BERLIN_ALICE", "a-password")
     root = inventories.ROOT
     if verb in HISTORY:
         root = history(tmp_path / "fleet")
+    if verb in PUBLISHED:
+        root = published(tmp_path / "fleet")
+        assert run(["-C", str(root), "publish", "production"]) == 0
+        capsys.readouterr()
     if is_broken:
         root = inventories.write_inventory(tmp_path, inventories.minimal() | {"sites/all.yaml": "x: {y: 1}\n"})
     call = [one.replace("OUT", str(tmp_path / "out")) for one in CALLS[verb]]

@@ -136,7 +136,7 @@ def test_only_what_differs_is_written(flat: Repository) -> None:
     after = flat.inodes()
     assert [path for path in after if after[path] != before[path]] == [f"{MACS[3]}.cfg"]
     assert answer["phones"] == {"added": [], "removed": [], "changed": [MACS[3]]}
-    assert (answer["release"], answer["written"], answer["deleted"]) == (2, 1, 0)
+    assert answer["done"] == {"release": 2, "new": True, "written": 1, "deleted": 0}
 
 
 def test_a_rotated_password_of_equal_length_is_sent(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,7 +170,7 @@ def test_the_layered_root_keeps_what_boot_files_of_a_moment_ago_include(
     assert switched == {f"{mac}.boot" for mac in MACS[:10]}
     monkeypatch.setattr("offhook.publish.plan.GRACE_S", 0)
     answer = one.json("publish", "production")
-    assert (answer["new"], answer["written"]) == (False, 0)
+    assert answer["done"] == {"release": 2, "new": False, "written": 0, "deleted": 1}
     assert one.published().keys() == second.keys() - {path for path in first if "sites/berlin" in path}
     one.agrees()
 

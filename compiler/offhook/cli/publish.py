@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -16,9 +15,9 @@ from offhook.cli.options import cached, rev_option, show_problems
 from offhook.cli.run import Globals
 
 if TYPE_CHECKING:
-    from offhook.publish.carrying import Outcome
     from offhook.publish.prepared import Prepared
     from offhook.publish.publication import Progress
+    from offhook.publish.saved_plan import SavedPlan
 
 
 @click.command()
@@ -97,12 +96,12 @@ def publish(
             if prepared.exceeded or (prepared.strangers and not adopt):
                 return PROBLEMS
             return CHANGES if exit_code and not prepared.is_nothing else DONE
-        return _carry(settings, prepared, adopt=adopt, style=style, count=count)
+        return _carry(settings, prepared, now, adopt=adopt, style=style, count=count)
 
 
-def _carry(settings: Globals, prepared: Prepared, *, adopt: bool, style: str, count: int) -> int:
+def _carry(settings: Globals, prepared: Prepared, plan: SavedPlan, *, adopt: bool, style: str, count: int) -> int:
     from offhook.publish.carrying import carry
-    from offhook.review.publish import plan_text
+    from offhook.review.publish import done_text, plan_json, plan_text
 
     if style == "text" and not settings.quiet and not prepared.is_nothing:
         click.echo(plan_text(prepared), err=True)
@@ -111,37 +110,10 @@ def _carry(settings: Globals, prepared: Prepared, *, adopt: bool, style: str, co
     for warning in outcome.warnings:
         say(warning)
     if style == "json":
-        click.echo(json.dumps(outcome_json(prepared, outcome)))
+        click.echo(plan_json(prepared, plan, outcome))
     elif not settings.quiet:
-        click.echo(_done(prepared, outcome))
+        click.echo(done_text(prepared, outcome))
     return DONE
-
-
-def outcome_json(prepared: Prepared, outcome: Outcome) -> dict[str, Any]:
-    """Return what was done in the shape of schema/output/published.schema.json."""
-    moved = prepared.moved
-    return {
-        "environment": prepared.place.environment.name,
-        "root": prepared.place.name,
-        "commit": prepared.commit,
-        "release": outcome.release,
-        "new": outcome.is_new,
-        "written": outcome.written,
-        "deleted": outcome.deleted,
-        "phones": {"added": list(moved.added), "removed": list(moved.removed), "changed": list(moved.changed)},
-        "warnings": list(outcome.warnings),
-    }
-
-
-def _done(prepared: Prepared, outcome: Outcome) -> str:
-    name = prepared.place.name
-    if not (outcome.is_new or outcome.written or outcome.deleted):
-        return f"{name}: nothing to do, release {outcome.release} is there"
-    moved = prepared.moved
-    phones = f"{len(moved.changed):,} phones changed, {len(moved.added):,} added, {len(moved.removed):,} removed"
-    return (
-        f"{name}: release {outcome.release}, {outcome.written:,} files written, {outcome.deleted:,} deleted; {phones}"
-    )
 
 
 def say(message: str) -> None:

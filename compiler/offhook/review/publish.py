@@ -9,6 +9,7 @@ from typing import Any
 from click import style
 
 from offhook.diff.change import Diff
+from offhook.publish.carrying import Outcome
 from offhook.publish.limits import Verdict
 from offhook.publish.prepared import Prepared
 from offhook.publish.saved_plan import SavedPlan, plan_identity
@@ -25,12 +26,15 @@ def plan_text(prepared: Prepared) -> str:
     return "\n".join(_plan_lines(prepared))
 
 
-def plan_json(prepared: Prepared, plan: SavedPlan) -> str:
-    """Return the same in the shape of schema/output/publish.schema.json; it is also the file of a saved plan."""
+def plan_json(prepared: Prepared, plan: SavedPlan, outcome: Outcome | None = None) -> str:
+    """Return the same in the shape of schema/output/publish.schema.json; it is also the file of a saved plan.
+
+    `outcome` is what was done, None where nothing was.
+    """
     steps, moved, diff = prepared.steps, prepared.moved, prepared.diff
     body: dict[str, Any] = {
         **plan_identity(plan),
-        "release": prepared.manifest.release,
+        "before": prepared.manifest.release,
         "writes": list(steps.writes),
         "deletes": list(steps.deletes),
         "phones": {"added": list(moved.added), "removed": list(moved.removed), "changed": list(moved.changed)},
@@ -38,9 +42,28 @@ def plan_json(prepared: Prepared, plan: SavedPlan) -> str:
         "strangers": list(prepared.strangers),
         "keeps": _keeps(diff),
         "diff": json.loads(diff_json(diff)) if diff is not None else None,
-        "warnings": list(prepared.warnings),
+        "warnings": [*prepared.warnings, *(outcome.warnings if outcome else ())],
+        "done": None,
     }
+    if outcome is not None:
+        body["done"] = {
+            "release": outcome.release,
+            "new": outcome.is_new,
+            "written": outcome.written,
+            "deleted": outcome.deleted,
+        }
     return json.dumps(body, indent=1, ensure_ascii=False)
+
+
+def done_text(prepared: Prepared, outcome: Outcome) -> str:
+    """Return the line that a publish ends with."""
+    name = prepared.place.name
+    if not (outcome.is_new or outcome.written or outcome.deleted):
+        return f"{name}: nothing to do, release {outcome.release} is there"
+    moved = prepared.moved
+    phones = f"{count(len(moved.changed), 'phone')} changed, {len(moved.added):,} added, {len(moved.removed):,} removed"
+    files = f"{count(outcome.written, 'file')} written, {outcome.deleted:,} deleted"
+    return f"{name}: release {outcome.release}, {files}; {phones}"
 
 
 def drift_text(drift: Drift, place: str, ahead: Diff | None) -> str:
