@@ -1,4 +1,4 @@
-"""What a tree needs to know of its environment: an address for phonebooks, and one to pin."""
+"""What a tree needs to know of its environment: an address for phonebooks, one to pin, a place for the state."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from offhook.problem import Problem
 
 
 def check(subject: Subject) -> Iterator[Problem]:
-    """Yield phonebook-url, too-many-phonebooks and pin-without-url."""
+    """Yield phonebook-url, too-many-phonebooks, pin-without-url and publish-without-state."""
     yield from _phonebooks(subject)
     fleet = subject.inventory.fleet
     for name, environment in fleet.environments.items():
@@ -24,6 +24,19 @@ def check(subject: Subject) -> Iterator[Problem]:
                 path=dotted("environments", name, "pin"),
                 hint="url: https://prov.example.com/",
             )
+        if environment.publish is not None and environment.state is None and _is_remote(environment.publish):
+            yield found(
+                "publish-without-state",
+                mark(fleet, "environments", name, "publish", key=True),
+                f'environment "{name}" publishes to a server, and has no place for its manifest',
+                path=dotted("environments", name, "publish"),
+                hint="state: an address that phones cannot fetch from, such as s3://acme-state/phones",
+            )
+
+
+def _is_remote(address: str) -> bool:
+    """Tell whether an address is no folder: a folder has its state beside it."""
+    return "://" in address and not address.startswith("file://")
 
 
 def _phonebooks(subject: Subject) -> Iterator[Problem]:

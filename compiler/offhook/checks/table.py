@@ -66,6 +66,7 @@ _LINKS = {
     "phonebook-url": (ERROR, "phonebooks without an address to fetch them from"),
     "word-not-in-dialect": (ERROR, "a word that the phone's dialect cannot say"),
     "pin-without-url": (ERROR, "pin without an address to pin"),
+    "publish-without-state": (ERROR, "a server to publish to, and no place for the manifest"),
 }
 # settings
 _SETTINGS = {

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from offhook import __version__
 from offhook.problem import OffhookError
+from offhook.publish.cloudfront import invalidate
 from offhook.publish.hold import Hold, Patience, new_intent, owner_name, take_hold
 from offhook.publish.limits import Verdict
 from offhook.publish.manifest import Manifest
@@ -48,7 +49,14 @@ def carry(
         manifest = next_manifest(prepared)
         publication.finish(manifest)
     steps = prepared.steps
-    return Outcome(manifest.release, prepared.is_release, len(steps.writes), len(steps.deletes))
+    warning = invalidate(prepared.place, (*steps.writes, *steps.deletes))
+    return Outcome(
+        manifest.release,
+        prepared.is_release,
+        len(steps.writes),
+        len(steps.deletes),
+        tuple(filter(None, [warning])),
+    )
 
 
 def refuse(prepared: Prepared, *, adopt: bool) -> None:
