@@ -433,7 +433,7 @@ class TestPlaces:
     @pytest.mark.parametrize(
         ("words", "said"),
         [
-            ({"publish": "s3://acme/x"}, "has no state"),
+            ({"publish": "s3://acme/x"}, "publish-without-state"),
             ({"publish": "root", "state": "root/state"}, "lies where phones fetch"),
             ({"publish": "s3://acme/x", "state": "s3://acme/x/state"}, "lies where phones fetch"),
             ({"publish": "nowhere"}, "does not exist"),

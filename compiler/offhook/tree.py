@@ -49,11 +49,16 @@ def phone_files(resolver: Resolver, phone: Phone, *, layout: str) -> tuple[File,
     Flat: <mac>.cfg is complete and the boot file includes it alone. Layered: the boot file includes the
     shared files by precedence, then phones/<mac>.cfg, which says what these do not.
     """
-    settings = resolver.resolve(phone)
-    own = own_path(phone.mac, layout)
+    return files_of(resolver.resolve(phone), layout=layout)
+
+
+def files_of(settings: Settings, *, layout: str) -> tuple[File, File]:
+    """Return the same for settings that were resolved."""
+    mac = settings.phone.mac
+    own = own_path(mac, layout)
     return (
-        File(f"{phone.mac}.boot", render_boot([*included(settings, layout), own]), phone.mac),
-        File(own, render_cfg(own_values(settings, layout)), phone.mac),
+        File(f"{mac}.boot", render_boot([*included(settings, layout), own]), mac),
+        File(own, render_cfg(own_values(settings, layout)), mac),
     )
 
 

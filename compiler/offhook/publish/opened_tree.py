@@ -23,8 +23,8 @@ from offhook.publish.keyed import Key
 from offhook.publish.transfer import Content
 from offhook.secrets.opening import Opened
 from offhook.secrets.reference import PREFIX
-from offhook.settings import Resolver, phones_of
-from offhook.tree import LAYERED, included, own_path, own_values, shared_files
+from offhook.settings import Resolver, Settings, phones_of
+from offhook.tree import LAYERED, files_of, included, own_path, own_values, shared_files
 
 _PHONES_A_SHARE = 250
 _FINGERPRINT = 8
@@ -105,39 +105,37 @@ class OpenedTree:
     def _share(self, phones: Sequence[Phone]) -> Callable[[], Iterator[Content]]:
         def make() -> Iterator[Content]:
             for phone in phones:
-                yield from self._phone_files(phone)[0]
+                settings = self._resolver.resolve(phone)
+                yield from self._phone_files(settings, self._open(settings.values))
 
         return make
 
-    def _phone_files(self, phone: Phone, *, sealed: bool = False) -> tuple[tuple[Content, Content], Mapping[str, str]]:
-        """A phone's cfg file, then its boot file, which is never there before what it includes; and its settings.
-
-        `sealed` makes them as compile does: references in place of secrets, no fingerprints.
-        """
-        layout = self.fleet.layout
-        settings = self._resolver.resolve(phone)
-        path, values = own_path(phone.mac, layout), own_values(settings, layout)
-        data = render_cfg(values if sealed else self._open(values)).encode()
-        names: Mapping[str, str] = {} if sealed else self._names
-        if layout == LAYERED and not sealed:
+    def _phone_files(self, settings: Settings, opened: Mapping[str, str]) -> tuple[Content, Content]:
+        """A phone's cfg file, then its boot file, which is never there before what it includes."""
+        layout, mac = self.fleet.layout, settings.phone.mac
+        path, values = own_path(mac, layout), own_values(settings, layout)
+        shown = opened if values is settings.values else {name: opened[name] for name in values}
+        data = render_cfg(shown).encode()
+        if layout == LAYERED:
             path = fingerprinted(path, self.key.of_file(data))
-        shared = [names.get(one, one) for one in included(settings, layout)]
-        boot = Content(f"{phone.mac}.boot", render_boot([*shared, path]).encode())
-        return (Content(path, data), boot), settings.values
+        shared = [self._names.get(one, one) for one in included(settings, layout)]
+        return Content(path, data), Content(f"{mac}.boot", render_boot([*shared, path]).encode())
 
     def _survey_phones(
         self, phones: Sequence[Phone]
     ) -> tuple[dict[str, tuple[str, int]], list[str], list[tuple[str, bytes]]]:
         """For some phones: the rows of their published files, the digests of their settings, those of sealed files."""
         rows: dict[str, tuple[str, int]] = {}
-        settings: list[str] = []
+        digests: list[str] = []
         sealed: list[tuple[str, bytes]] = []
         for phone in phones:
-            files, values = self._phone_files(phone)
-            rows.update((content.path, (self.key.of_file(content.data), len(content.data))) for content in files)
-            settings.append(self._settings_digest(self._open(values)))
-            sealed += [(content.path, _sha256(content.data)) for content in self._phone_files(phone, sealed=True)[0]]
-        return rows, settings, sealed
+            settings = self._resolver.resolve(phone)
+            opened = self._open(settings.values)
+            for content in self._phone_files(settings, opened):
+                rows[content.path] = (self.key.of_file(content.data), len(content.data))
+            digests.append(self._settings_digest(opened))
+            sealed += [(path, _sha256(text.encode())) for path, text, _ in files_of(settings, layout=self.fleet.layout)]
+        return rows, digests, sealed
 
     def _settings_digest(self, values: Mapping[str, str]) -> str:
         names, chosen = _ordered(tuple(values))
