@@ -15,7 +15,7 @@ from typing import Any
 
 from offhook.problem import OffhookError
 from offhook.publish.manifest import NOTHING_PUBLISHED, Manifest, damaged, manifest_bytes, parse_manifest
-from offhook.publish.roots.root import State
+from offhook.publish.roots.root import State, Unlistable
 
 HEAD = "head.json"
 FORMAT = 1
@@ -144,12 +144,22 @@ def read_json(state: State, path: str) -> Any:
         raise damaged(f"{state.name}/{path}") from error
 
 
-def forgotten(state: State, head: Head, *, keep: tuple[str, ...] = ()) -> list[str]:
-    """Return the objects of the state that neither the head nor `keep` names: of former releases and stopped runs."""
-    named = {head.manifest, *head.records, *keep}
-    if head.intent is not None:
-        named |= {head.intent.plan, *(wave.phones for wave in head.intent.waves)}
-    return [one.path for one in state.list() if one.path.startswith(_FOLDERS) and one.path not in named]
+def forgotten(state: State, head: Head, *former: Head) -> list[str]:
+    """Return the objects of the state that a head does not name: of former releases and stopped runs.
+
+    Where a state cannot be listed, those that the `former` heads named.
+    """
+    named = _named(head)
+    try:
+        return [one.path for one in state.list() if one.path.startswith(_FOLDERS) and one.path not in named]
+    except Unlistable:
+        return sorted({path for one in former for path in _named(one)} - named)
+
+
+def _named(head: Head) -> set[str]:
+    intent = head.intent
+    waves = {intent.plan, *(wave.phones for wave in intent.waves)} if intent is not None else set()
+    return ({head.manifest} if head.manifest else set()) | set(head.records) | waves
 
 
 def _bytes(head: Head) -> bytes:

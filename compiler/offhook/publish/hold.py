@@ -43,10 +43,11 @@ class Lost(OffhookError):
 class Hold:
     """This run's right to write to an environment's root.
 
-    Leaving the block stops the signs of life. An intent that is still there may then be taken over at once.
+    `before` is the head as it was. Leaving the block stops the signs of life. An intent that is still there may then be taken over at once.
     """
 
-    def __init__(self, state: State, held: Versioned, lock: Lock | None, patience: Patience) -> None:
+    def __init__(self, state: State, before: Head, held: Versioned, lock: Lock | None, patience: Patience) -> None:
+        self.before = before
         self._state = state
         self._held = held
         self._lock = lock
@@ -144,7 +145,7 @@ def take_hold(
         if lock is not None:
             lock.leave()
         raise
-    return Hold(state, held, lock, patience)
+    return Hold(state, before.head, held, lock, patience)
 
 
 def new_intent(plan: str, commit: str, sealed: str) -> Intent:

@@ -71,10 +71,11 @@ class Publication:
         self._delete(self.steps.deletes)
         path = write_manifest(self.state, replace(manifest, superseded=self.steps.superseded))
         records = (write_once(self.state, f"records/{manifest.release}", _json(record)),) if record else ()
+        last = self.hold.head
         head = self.hold.change(
             lambda head: replace(head, manifest=path, intent=None, records=(*head.records, *records))
         )
-        self.state.delete(forgotten(self.state, head))
+        self.state.delete(forgotten(self.state, head, last, self.hold.before))
         return path
 
     def _send(self, step: str, tree: OpenedTree, survey: Survey, paths: Iterable[str]) -> None:
