@@ -43,7 +43,8 @@ class Lost(OffhookError):
 class Hold:
     """This run's right to write to an environment's root.
 
-    `before` is the head as it was. Leaving the block stops the signs of life. An intent that is still there may then be taken over at once.
+    `before` is the head as it was. Leaving the block stops the signs of life. An intent that is still there may then be
+    taken over at once.
     """
 
     def __init__(self, state: State, before: Head, held: Versioned, lock: Lock | None, patience: Patience) -> None:
