@@ -23,6 +23,7 @@ VERBS = {
     "why": "who said so: the winner of one parameter, and every layer that it overrides",
     "blame": "each setting of a phone, and the commit that last changed it",
     "log": "the commits that changed a phone, and what they changed",
+    "releases": "what was published where, when, by whom and from which commit",
     "boot": "a virtual phone: its requests, and what it ends with",
 }
 """Verb -> its line in --help. Each is the click command of that name in the module of that name."""
