@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 import inventories
+import peers
 from offhook.cli.run import run
 from offhook.problem import OffhookError
 from offhook.publish.records import (
@@ -177,6 +178,12 @@ def test_what_is_no_list_of_phones(data: object) -> None:
     refusal(lambda: phones_of(data, "it"))
 
 
+def many(root: Path, count: int) -> None:
+    """Put empty commits on main, all at once."""
+    one = "commit refs/heads/main\ncommitter Anna <anna@example.com> 1700000000 +0100\ndata 4\nmore\n"
+    _stdin(root, f"{one}from refs/heads/main^0\n" + one * (count - 1), "fast-import", "--quiet")
+
+
 # The ref, as an auditor reads it with plain git.
 
 
@@ -197,7 +204,10 @@ def test_plain_git_answers_an_auditor(fleet: Path) -> None:
         "changed": ["0021f2000001", "0021f2000002"],
         "removed": ["0021f2000009"],
     }
-    assert git(fleet, "ls-tree", "--format=%(objectmode) %(path)", tip) == "100644 phones.json\n100644 release.json"
+    assert [line.split()[::3] for line in git(fleet, "ls-tree", tip).splitlines()] == [
+        ["100644", "phones.json"],
+        ["100644", "release.json"],
+    ]
     assert git(fleet, "log", "-1", "--format=%an|%ae|%ai|%cn|%ce", tip) == (
         "Bea Müller|bea@example.com|2026-11-23 10:21:00 +0000|Bea Müller|bea@example.com"
     )
@@ -362,8 +372,7 @@ def test_strangers_are_passed_over_and_named(fleet: Path) -> None:
 
 
 def test_a_branch_on_the_ref_is_no_ledger(fleet: Path) -> None:
-    for _ in range(80):
-        commit(fleet)
+    many(fleet, 80)
     git(fleet, "update-ref", REF, "main")
     main = git(fleet, "rev-parse", "main")[:10]
     assert notes(fleet) == ([], [f"on {REF} is what offhook did not write; passed over: {main} has no release.json"])
@@ -650,6 +659,29 @@ def test_no_password_is_shown(kind: str, fleet: Path, capfd: pytest.CaptureFixtu
         assert "bot" not in text
 
 
+@pytest.mark.peer
+def test_the_user_s_credentials_are_used(fleet: Path, remote: str, tmp_path: Path) -> None:
+    """And where there are none nobody is asked for them."""
+    with peers.git_http(tmp_path, "bot", "geheim") as address:
+        git(fleet, "remote", "set-url", "origin", f"{address}remote.git")
+        done = record(fleet, release(1, fleet), PHONES)
+        assert done == Recorded(
+            (),
+            f"release 1 of production is published; its record waits: git could not fetch {REF} from origin: could not "
+            f"read Username for '{address.rstrip('/')}': terminal prompts disabled",
+            "git needs credentials that may fetch and push here (GitHub Actions: permissions: contents: write)",
+        )
+        store = tmp_path / "credentials"
+        git(fleet, "config", "credential.helper", f"store --file={store}")
+        store.write_text(address.replace("://", "://bot:geheim@") + "\n")
+        assert record(fleet, release(2, fleet), PHONES, waiting=[(release(1, fleet), PHONES)]) == Recorded((1, 2))
+        assert numbers(tmp_path / "remote.git") == [2, 1]
+        store.write_text(address.replace("://", "://bot:falsch@") + "\n")
+        done = record(fleet, release(3, fleet), PHONES)
+        assert "Authentication failed for" in done.warning
+        assert "falsch" not in done.warning + done.hint
+
+
 def test_a_fault_of_the_remote_is_said(fleet: Path, tmp_path: Path) -> None:
     git(fleet, "remote", "add", "origin", (tmp_path / "gone.git").as_uri())
     done = record(fleet, release(1, fleet), PHONES)
@@ -685,8 +717,7 @@ def count(root: Path, what: str) -> int:
 
 def test_a_clone_of_depth_one_records(fleet: Path, remote: str, tmp_path: Path) -> None:
     """As actions/checkout makes it. It takes the newest records, and not the fleet's whole history with them."""
-    for _ in range(150):
-        commit(fleet)
+    many(fleet, 150)
     git(fleet, "push", "-q", "origin", "main")
     record(fleet, release(1, fleet), PHONES)
     shallow = clone(tmp_path, remote, "shallow", "--depth=1")
@@ -709,8 +740,7 @@ def test_a_shallow_clone_says_that_older_releases_are_elsewhere(fleet: Path, rem
 
 
 def test_a_shallow_clone_keeps_its_depth(fleet: Path, remote: str, tmp_path: Path) -> None:
-    for _ in range(150):
-        commit(fleet)
+    many(fleet, 150)
     git(fleet, "push", "-q", "origin", "main")
     for number in range(1, 100):
         add_release(fleet, release(number, fleet), Phones())
@@ -754,6 +784,25 @@ def test_the_table(fleet: Path, remote: str, capsys: pytest.CaptureFixture[str])
     assert run(["-C", str(fleet), "releases", "production", "--limit", "1", "--format", "json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert [(one["number"], one["pushed"], one["signature"]) for one in answer["releases"]] == [(2, False, None)]
+
+
+@pytest.mark.peer
+def test_a_signature_is_judged_by_what_head_trusts(
+    fleet: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = tmp_path / "key"
+    subprocess.run([peers.program("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    for name, value in (("gpg.format", "ssh"), ("user.signingkey", str(key)), ("commit.gpgsign", "true")):
+        git(fleet, "config", name, value)
+    commit(fleet, message="signed")
+    add_release(fleet, release(1, fleet), PHONES)
+    files = inventories.minimal()
+    files["fleet.yaml"]["signing"] = {"allowed_signers": "signers"}
+    for signers, words in (("", "signed, key not trusted"), ("anna@example.com", "signed by anna@example.com")):
+        (fleet / "signers").write_text(f"{signers} {key.with_suffix('.pub').read_text()}" if signers else "")
+        commit(fleet, files)
+        assert run(["-C", str(fleet), "releases", "production"]) == 0
+        assert f"  {words} (SSH)  " in capsys.readouterr().out
 
 
 def test_the_verb_asks_the_remote_unless_told_otherwise(

@@ -12,7 +12,8 @@ import re
 import signal
 import subprocess
 import tempfile
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import IO, Any, NamedTuple
 
 from offhook.problem import OffhookError
 from offhook.texts import one_line
@@ -69,31 +70,37 @@ def run_git(repository: Any, *arguments: str, timeout_s: float = TIMEOUT_S) -> S
     """
     place = repository.workdir  # from which relative addresses of remotes count
     folder = place if place and os.path.isdir(place) else repository.path
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        try:
-            # files, not pipes: a connection that ssh keeps for later (ControlPersist) would hold a pipe open
-            process = subprocess.Popen(
-                ["git", f"--git-dir={repository.path}", *arguments],
-                cwd=folder,
-                env=environment() | {"LC_ALL": "C"},
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise OffhookError(f"cannot run git: {error.strerror}", hint="install git 2.25 or later") from error
-        try:
-            code = process.wait(timeout_s)
-        except subprocess.TimeoutExpired as error:
-            raise Unanswered(f"git did not end within {timeout_s:g} s") from error
-        finally:
-            _end(process)
-        texts = []
-        for stream in (out, err):
-            stream.seek(0)
-            texts.append(stream.read(_MOST).decode("utf-8", "replace"))
-    return Said(code, *texts)
+    command = ["git", f"--git-dir={repository.path}", *arguments]
+    try:
+        # files, not pipes: a connection that ssh keeps for later (ControlPersist) would hold a pipe open
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            code = _run(command, folder, out, err, timeout_s)
+            return Said(code, _text(out), _text(err))
+    except OSError as error:
+        raise OffhookError(f"cannot run git: {error.strerror}", hint="install git 2.25 or later") from error
+
+
+def _run(command: Sequence[str], folder: str, out: IO[bytes], err: IO[bytes], timeout_s: float) -> int:
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment() | {"LC_ALL": "C"},
+        stdin=subprocess.DEVNULL,
+        stdout=out,
+        stderr=err,
+        start_new_session=True,
+    )
+    try:
+        return process.wait(timeout_s)
+    except subprocess.TimeoutExpired as error:
+        raise Unanswered(f"git did not end within {timeout_s:g} s", hint="git status says whether it works") from error
+    finally:
+        _end(process)
+
+
+def _text(stream: IO[bytes]) -> str:
+    stream.seek(0)
+    return stream.read(_MOST).decode("utf-8", "replace")
 
 
 def shown(text: str) -> str:

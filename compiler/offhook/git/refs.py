@@ -97,7 +97,7 @@ def identity(git: Git) -> Person | None:
 def person(by: str, when: int) -> Person:
     """Return who "Name <mail>" is, at a time in UTC; where no mail is said, one that leads nowhere."""
     name, _, mail = by.partition("<")
-    return Person(_plain(name) or _FALLBACK[0], _plain(mail) or _FALLBACK[1], when, 0)
+    return Person(_plain(name) or _FALLBACK[0], _plain(mail) or _FALLBACK[1], max(when, 0), 0)
 
 
 def write_commit(

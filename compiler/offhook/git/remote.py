@@ -6,6 +6,7 @@ What git says is shown in one line without any address's user or password.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from offhook.git.program import Said, Unanswered, run_git, shown
 from offhook.git.repository import Git
@@ -71,10 +72,14 @@ def fetch_ref(git: Git, remote: str, name: str, *, into: str, depth: int, timeou
     raise _refused(remote, "fetch", name, said)
 
 
-def fetch_commit(git: Git, remote: str, commit: str, *, timeout_s: float) -> None:
-    """Bring a commit here by its id, whatever comes of it: the caller looks. Not every remote gives one by its id."""
+def fetch_commits(git: Git, remote: str, commits: Sequence[str], *, timeout_s: float) -> None:
+    """Bring commits here by their ids, whatever comes of it: the caller looks. Not every remote gives one by its id."""
     bounds = ("--depth=1",) if _is_of_depth_one(git) else ()
-    _run(git, remote, "fetch", commit, (*_FETCH, *bounds, "--", remote, commit), timeout_s)
+    for one in commits:
+        try:
+            run_git(git.repository, *_FETCH, *bounds, "--", remote, one, timeout_s=timeout_s)
+        except OffhookError:
+            return
 
 
 def push_ref(git: Git, remote: str, name: str, *, commit: str, timeout_s: float) -> None:

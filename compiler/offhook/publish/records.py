@@ -12,7 +12,7 @@ from pathlib import Path
 
 from offhook.git.program import TIMEOUT_S
 from offhook.git.refs import has_commit, move_ref, read_ref
-from offhook.git.remote import Rejected, fetch_commit, fetch_ref, push_ref, remote_of
+from offhook.git.remote import Rejected, fetch_commits, fetch_ref, push_ref, remote_of
 from offhook.git.repository import Git, open_git
 from offhook.problem import OffhookError
 from offhook.publish.ledger import Chain, append, join, read_chain, read_phones, ref_of, remote_ref_of
@@ -154,19 +154,19 @@ def record(
     release by now: what the world refuses is a warning, and the rest waits in the state.
     """
     environment = release.environment
+    every = sorted([*waiting, (release, phones)], key=lambda pair: pair[0].number)
     faults: list[OffhookError] = []
     remote: str | None = None
     try:
-        git = open_git(root)
-        remote = remote_of(git)
+        remote = remote_of(open_git(root))
         fetch_releases(root, environment, timeout_s=timeout_s)
+        _bring_sources(root, [one for one, _ in every], remote, timeout_s)
     except OffhookError as error:
         faults.append(error)
     is_reached = not faults
     added = []
-    for one, its in sorted([*waiting, (release, phones)], key=lambda pair: pair[0].number):
+    for one, its in every:
         try:
-            _bring_source(root, one, remote if is_reached else None, timeout_s)
             add_release(root, one, its)
             added.append(one)
         except OffhookError as error:
@@ -219,11 +219,12 @@ def _remember(git: Git, environment: str, tip: str | None) -> None:
         move_ref(git, ref, tip, old=old)
 
 
-def _bring_source(root: Path, release: Release, remote: str | None, timeout_s: float) -> None:
-    """Fetch the source commit of a record that another clone made, where this one does not have it."""
+def _bring_sources(root: Path, releases: Sequence[Release], remote: str | None, timeout_s: float) -> None:
+    """Fetch the source commits of records that other clones made, where this one does not have them."""
     git = open_git(root)
-    if remote is not None and release.commit and not has_commit(git, release.commit):
-        fetch_commit(git, remote, release.commit, timeout_s=timeout_s)
+    lacking = [one.commit for one in releases if one.commit and not has_commit(git, one.commit)]
+    if remote is not None and lacking:
+        fetch_commits(git, remote, lacking, timeout_s=timeout_s)
 
 
 def _no_release(number: int, releases: Sequence[Release]) -> OffhookError:
