@@ -77,7 +77,7 @@ def run_git(repository: Any, *arguments: str, timeout_s: float = TIMEOUT_S) -> S
             code = _run(command, folder, out, err, timeout_s)
             return Said(code, _text(out), _text(err))
     except OSError as error:
-        raise OffhookError(f"cannot run git: {error.strerror}", hint="install git 2.25 or later") from error
+        raise OffhookError(f"cannot run git: {error.strerror}", hint="install git 2.29 or later") from error
 
 
 def _run(command: Sequence[str], folder: str, out: IO[bytes], err: IO[bytes], timeout_s: float) -> int:

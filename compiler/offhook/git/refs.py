@@ -56,7 +56,8 @@ def move_ref(git: Git, name: str, new: str | None, *, old: str | None) -> bool:
     if read_ref(git, name) != old:
         return False
     reason = shown(said.err.strip().rpartition("\n")[2]) or f"exit code {said.code}"
-    raise OffhookError(f"git could not move {name}: {reason}", hint="the repository must be writable")
+    hint = "the repository must be writable, and no other ref may stand in the way: git for-each-ref refs/offhook"
+    raise OffhookError(f"git could not move {name}: {reason}", hint=hint)
 
 
 def has_commit(git: Git, commit: str) -> bool:

@@ -115,14 +115,19 @@ def _run(git: Git, remote: str, verb: str, name: str, arguments: tuple[str, ...]
         return run_git(git.repository, *arguments, timeout_s=timeout_s)
     except Unanswered as error:
         message = f"git could not {verb} {name}: {shown(remote)} gave no answer within {timeout_s:g} s"
-        raise Unanswered(message, hint=f"git {verb} {shown(remote)} shows where it waits") from error
+        raise Unanswered(message, hint=f"{_call(verb, remote)} shows where it waits") from error
 
 
 def _refused(remote: str, verb: str, name: str, said: Said) -> OffhookError:
     message = f"git could not {verb} {name} {'to' if verb == 'push' else 'from'} {shown(remote)}: {_reason(said)}"
     hint = next((hint for words, hint in _HINTS if re.search(words, said.err, re.IGNORECASE)), "")
     kind = Rejected if "rejected]" in said.err else OffhookError
-    return kind(message, hint=hint or f"git {verb} {shown(remote)} says more")
+    return kind(message, hint=hint or f"{_call(verb, remote)} says more")
+
+
+def _call(verb: str, remote: str) -> str:
+    """The command that shows a fault; what somebody wrote instead of a name is not to be pasted."""
+    return f"git {verb} {remote}" if re.fullmatch(r"\w[\w./-]*", remote) else f"git {verb}"
 
 
 def _reason(said: Said) -> str:

@@ -109,7 +109,8 @@ def read_chain(git: Git, ref: str) -> Chain:
             else:
                 found.append(Record(release, here))
         is_below_stranger = release is None
-        here = next(iter(parents), None) if release is None or parents != (release.commit,) else None
+        is_first = release is not None and parents == (release.commit,) and not _is_record(git, *parents, ref)
+        here = None if is_first else next(iter(parents), None)
     records = _by_number(ref, found, strangers)
     return Chain(ref, tip, records, frozenset(commits), tuple(strangers), is_cut)
 
@@ -189,6 +190,11 @@ def _demand_same(git: Git, known: Record, release: Release, phones: Phones) -> N
 
 def _told(release: Release) -> str:
     return f"{release.at} by {release.by or 'nobody'} of {release.commit[:_ID] or 'a work tree'}"
+
+
+def _is_record(git: Git, commit: str, ref: str) -> bool:
+    """Tell whether a commit is a record: one that calls it its source must not hide it, and all before it."""
+    return has_commit(git, commit) and _judged(git, commit, ref)[0] is not None
 
 
 def _judged(git: Git, commit: str, ref: str) -> tuple[Release | None, str]:
