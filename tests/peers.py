@@ -137,6 +137,42 @@ auth.require = ("/" => (
 
 
 @contextmanager
+def git_http(root: Path, user: str, password: str) -> Iterator[str]:
+    """Serve the repositories in the folder with git-http-backend behind lighttpd and Basic authentication.
+
+    Gives http://127.0.0.1:PORT/. Whoever has the password may fetch and push.
+    """
+    executable = program("lighttpd")
+    backend = Path(_run(program("git"), "--exec-path").strip()) / "git-http-backend"
+    with tempfile.TemporaryDirectory(prefix="lighttpd-") as name:
+        folder = Path(name)
+        (folder / "users").write_text(f"{user}:{password}\n")
+
+        def command(port: int) -> list[str]:
+            (folder / "lighttpd.conf").write_text(
+                f"""server.modules = ("mod_auth", "mod_authn_file", "mod_alias", "mod_cgi", "mod_setenv")
+server.document-root = "{folder}"
+server.bind = "127.0.0.1"
+server.port = {port}
+server.errorlog = "{folder}/error.log"
+alias.url = ("/" => "{backend}/")
+cgi.assign = ("" => "")
+setenv.add-environment = (
+    "GIT_PROJECT_ROOT" => "{root}", "GIT_HTTP_EXPORT_ALL" => "1", "GIT_CONFIG_COUNT" => "1",
+    "GIT_CONFIG_KEY_0" => "safe.directory", "GIT_CONFIG_VALUE_0" => "*"
+)
+auth.backend = "plain"
+auth.backend.plain.userfile = "{folder}/users"
+auth.require = ("/" => ("method" => "basic", "realm" => "git", "require" => "valid-user"))
+"""
+            )
+            return [executable, "-D", "-f", f"{folder}/lighttpd.conf"]
+
+        with _running(command, _accepts) as port:
+            yield f"http://127.0.0.1:{port}/"
+
+
+@contextmanager
 def ftpd(
     root: Path,
     user: str,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -11,6 +12,8 @@ import pytest
 import inventories
 import repositories
 from offhook.cli.run import run
+from offhook.publish.records import add_release
+from offhook.publish.release import Phones, Release
 
 MAC = "0021f2000001"
 CALLS = {
@@ -23,10 +26,11 @@ CALLS = {
     "log": ["log", MAC, "--format", "json"],
     "publish": ["publish", "production", "--format", "json"],
     "status": ["status", "production", "--format", "json"],
+    "releases": ["releases", "production", "--format", "json"],
     "boot": ["boot", MAC, "--from", (inventories.ROOT / "site").as_uri() + "/", "--format", "json"],
 }
 
-HISTORY = {"diff", "why", "blame", "log"}
+HISTORY = {"diff", "why", "blame", "log", "releases"}
 PUBLISHED = {"publish", "status"}
 
 
@@ -46,7 +50,11 @@ def history(folder: Path) -> Path:
     files["phonebooks/all.yaml"]["company"]["contacts"] = []
     phones["0021f2000002"]["retired"] = "true"
     phones["0021f2000005"] = phones.pop("0021f2000003")
-    repositories.commit(root, files, "Merge pull request #12 from anna/topic")
+    source = repositories.commit(root, files, "Merge pull request #12 from anna/topic")
+    who, where = "Anna <anna@example.com>", "s3://phones"
+    release = Release(1, "production", source, "2026-11-23T10:21:00Z", who, where, "0", "flat", "a" * 64, "b", 1, 0, 0)
+    add_release(root, release, Phones())
+    add_release(root, replace(release, number=2, commit="", rollback_of=1, outcome={"notified": 0.5}), Phones())
     return root
 
 
@@ -90,5 +98,7 @@ def test_the_answer_fits_its_schema(
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate(answer, schema, cls=jsonschema.Draft202012Validator)
     assert set(answer) == set(schema["properties"]) or verb == "boot"
+    if verb == "releases":
+        assert [one["signature"] is None for one in answer["releases"]] == [True, False]
     if verb == "diff":
         assert all(answer[part] for part in ("policy", "added", "removed", "retired", "cutoff", "groups", "phonebooks"))

@@ -25,6 +25,7 @@ VERBS = {
     "log": "the commits that changed a phone, and what they changed",
     "publish": "carry the tree to where phones fetch it, within limits",
     "status": "drift: the root against what was published, and that against a revision",
+    "releases": "what was published where, when, by whom and from which commit",
     "boot": "a virtual phone: its requests, and what it ends with",
 }
 """Verb -> its line in --help. Each is the click command of that name in the module of that name."""

@@ -7,32 +7,16 @@ itself does it for a checkout. In a repository without a promise nothing of this
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+from offhook.git.program import environment
 from offhook.problem import OffhookError
 
 _MANY_COMMITS = 4096
-# `git rev-parse --local-env-vars` without those that carry configuration: what a hook says of another repository
-_OF_A_HOOK = frozenset(
-    {
-        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-        "GIT_COMMON_DIR",
-        "GIT_DIR",
-        "GIT_GRAFT_FILE",
-        "GIT_IMPLICIT_WORK_TREE",
-        "GIT_INDEX_FILE",
-        "GIT_OBJECT_DIRECTORY",
-        "GIT_PREFIX",
-        "GIT_QUARANTINE_PATH",
-        "GIT_SHALLOW_FILE",
-        "GIT_WORK_TREE",
-    }
-)
 # as promisor-remote.c of git asks for what is missing: a tree comes with all trees below it, a blob by itself
 _FETCH = (
     *("-c", "fetch.negotiationAlgorithm=noop", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head"),
@@ -110,14 +94,14 @@ def _is_promisor(config: Any, remote: str) -> bool:
 
 def _fetch(repository: Any, remote: str, wanted: Iterable[str]) -> None:
     """Let the git program fetch objects, whatever comes of it: the caller looks. What git says may name a password."""
-    environment = {name: value for name, value in os.environ.items() if name not in _OF_A_HOOK}
-    if environment.get("GIT_NO_LAZY_FETCH", "0").lower() not in ("", "0", "false", "no", "off"):
+    variables = environment()
+    if variables.get("GIT_NO_LAZY_FETCH", "0").lower() not in ("", "0", "false", "no", "off"):
         return
     try:
         subprocess.run(
             ["git", f"--git-dir={repository.path}", *_FETCH, remote],
             input="".join(f"{one}\n" for one in sorted(wanted)).encode(),
-            env=environment | {"GIT_TERMINAL_PROMPT": "0"},
+            env=variables,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             check=False,
