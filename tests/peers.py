@@ -290,7 +290,7 @@ def nginx_sites(sites: Configuration, *, ports: int = 1) -> Iterator[list[int]]:
             (folder / "sites").write_text(sites(chosen))
             return [executable, "-p", str(folder), "-e", f"{folder}/error.log", "-c", f"{folder}/nginx.conf"]
 
-        with _running_on(command, _accepts, ports) as chosen:
+        with _running_on(command, ports) as chosen:
             yield chosen
 
 
@@ -304,7 +304,7 @@ def lighttpd(configuration: Configuration) -> Iterator[int]:
             (folder / "lighttpd.conf").write_text(configuration(chosen))
             return [executable, "-D", "-f", f"{folder}/lighttpd.conf"]
 
-        with _running_on(command, _accepts, 1) as chosen:
+        with _running_on(command, 1) as chosen:
             yield chosen[0]
 
 
@@ -335,7 +335,7 @@ def apache_site(site: Configuration, *, modules: Sequence[str], ports: int = 1) 
             (folder / "apache.conf").write_text("\n".join(loaded) + "\n" + frame + site(chosen))
             return [executable, "-f", f"{folder}/apache.conf", "-DFOREGROUND"]
 
-        with _running_on(command, _accepts, ports) as chosen:
+        with _running_on(command, ports) as chosen:
             yield chosen
 
 
@@ -504,17 +504,15 @@ def _open_folder(prefix: str) -> Iterator[Path]:
 
 
 @contextmanager
-def _running_on(
-    command: Callable[[Sequence[int]], Sequence[str]], is_ready: Callable[[int], bool], ports: int
-) -> Iterator[list[int]]:
-    """Run a server on several free ports until the block ends; gives them once it answers on the first."""
+def _running_on(command: Callable[[Sequence[int]], Sequence[str]], ports: int) -> Iterator[list[int]]:
+    """Run a server on several free ports until the block ends; gives them once it accepts on all."""
     chosen: list[int] = []
 
     def choose(port: int) -> Sequence[str]:
         chosen[:] = [port, *(free_port() for _ in range(ports - 1))]
         return command(chosen)
 
-    with _running(choose, is_ready):
+    with _running(choose, lambda _: all(map(_accepts, chosen))):
         yield chosen
 
 
