@@ -25,40 +25,18 @@ import requests
 from requests.auth import HTTPDigestAuth
 
 import peers
-from inventories import ROOT, read, tree
 from offhook.phone.boot import FetchOptions, boot
 from offhook.problem import OffhookError
 from offhook.publish.roots.opening import open_root, open_state
 from offhook.publish.roots.root import OWN, Root, RootOptions
+from served import FILES, MACS, PAGES, assert_phones_boot, block, configured
 
 pytestmark = [pytest.mark.peer, pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1")]
 
-PAGES = ROOT / "docs/serving"
-FLEET = read(ROOT)
-FILES = {path: text.encode() for path, text in tree(FLEET).items()}
-MACS = sorted(FLEET.inventory.phones)
 PREFIX = "9f2c"
 PASSWORD = "pa ss:wörd%1"
 AGENT = "Flyingvoice FIP13G V0.6.24 00:21:F2:22:AE:F1"
 TEMPORARY = f"{OWN}part-0123456789abcdef"
-
-
-def block(page: str, language: str, *, begins: str = "") -> str:
-    """Return the one fenced text of a page in this language, that begins so."""
-    found = re.findall(rf"^```{language}\n(.*?)^```$", (PAGES / page).read_text("utf-8"), re.MULTILINE | re.DOTALL)
-    (text,) = [text for text in found if text.startswith(begins)]
-    return str(text)
-
-
-def configured(page: str, text: str, here: dict[str, str]) -> str:
-    """Put this machine's values in the place of those that the page declares, which must be all of these."""
-    table = (PAGES / page).read_text("utf-8").partition("**Yours**")[2].partition("\n\n- ")[0].partition("\n\n`")[0]
-    cells = re.findall(r"^\| ([^|]*`[^|]*) \|", table, re.MULTILINE)
-    assert {name for cell in cells for name in re.findall(r"`([^`]+)`", cell)} == here.keys()
-    assert [name for name in here if name not in text] == []
-    for name in sorted(here, key=len, reverse=True):
-        text = text.replace(name, here[name])
-    return text
 
 
 class Machine:
@@ -131,20 +109,6 @@ def publish_here(machine: Machine, group: str) -> None:
         publish(root)
         root.write(TEMPORARY, b"account.1.password=half")
     (machine.state / "manifest.json").write_text("{}")
-
-
-def assert_phones_boot(tmp_path: Path, url: str, options: FetchOptions) -> None:
-    """Hold that every phone of the example fleet gets from there what the tree holds."""
-    for path, content in FILES.items():
-        (tmp_path / path).parent.mkdir(exist_ok=True)
-        (tmp_path / path).write_bytes(content)
-    for mac in MACS:
-        found, told = boot(mac, url, options=options), boot(mac, f"{tmp_path.as_uri()}/")
-        assert found.settings == told.settings
-        assert (found.complete, found.failed) == (True, False)
-        assert [request.result for request in found.requests] == [request.result for request in told.requests]
-    unknown = boot("0021f2ffffff", url, options=options)
-    assert [request.result for request in unknown.requests][:2] == ["not found"] * 2
 
 
 class Client:

@@ -25,7 +25,7 @@ from offhook.phone.boot import FetchOptions
 from offhook.publish.roots.opening import open_root, open_state
 from offhook.publish.roots.root import RootOptions
 from places import ACCESS_KEY, SECRET_KEY, environment
-from test_serving import FILES, PAGES, assert_phones_boot, block
+from served import FILES, PAGES, assert_phones_boot, block
 
 pytestmark = pytest.mark.peer
 
