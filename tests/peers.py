@@ -305,6 +305,95 @@ Require valid-user
             yield f"http://127.0.0.1:{port}/", root
 
 
+Configuration = Callable[[Sequence[int]], str]
+"""Gives the text of a configuration that listens on these ports of 127.0.0.1."""
+
+
+@contextmanager
+def nginx_sites(sites: Configuration, *, ports: int = 1) -> Iterator[list[int]]:
+    """Run nginx as Debian's nginx.conf does, with these files of sites-enabled; gives the ports."""
+    executable = program("nginx")
+    with _open_folder("nginx-") as folder:
+        paths = " ".join(
+            f"{what}_temp_path {folder}/{what};" for what in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        )
+        (folder / "nginx.conf").write_text(
+            f"user www-data; worker_processes 1; daemon off; pid {folder}/pid; error_log {folder}/error.log;"
+            f" events {{}} http {{ access_log off; {paths} include {folder}/sites; }}"
+        )
+
+        def command(chosen: Sequence[int]) -> list[str]:
+            (folder / "sites").write_text(sites(chosen))
+            return [executable, "-p", str(folder), "-e", f"{folder}/error.log", "-c", f"{folder}/nginx.conf"]
+
+        with _running_on(command, ports) as chosen:
+            yield chosen
+
+
+@contextmanager
+def lighttpd(configuration: Configuration) -> Iterator[int]:
+    """Run lighttpd with a whole lighttpd.conf; gives the port."""
+    executable = program("lighttpd")
+    with _open_folder("lighttpd-") as folder:
+
+        def command(chosen: Sequence[int]) -> list[str]:
+            (folder / "lighttpd.conf").write_text(configuration(chosen))
+            return [executable, "-D", "-f", f"{folder}/lighttpd.conf"]
+
+        with _running_on(command, 1) as chosen:
+            yield chosen[0]
+
+
+_APACHE_ENABLED = (
+    *("access_compat", "alias", "auth_basic", "authn_core", "authn_file", "authz_core", "authz_host", "authz_user"),
+    *("autoindex", "deflate", "dir", "env", "filter", "mime", "mpm_event", "negotiation", "reqtimeout", "setenvif"),
+)
+"""What Debian 12 enables when it installs Apache."""
+
+
+@contextmanager
+def apache_site(site: Configuration, *, modules: Sequence[str], ports: int = 1) -> Iterator[list[int]]:
+    """Run Apache with Debian's modules, those that `a2enmod` names, and a file of sites-enabled; gives the ports.
+
+    Like Debian's ports.conf it listens on the first port; the site must say the others.
+    """
+    executable = program("apache2")
+    needed = ("socache_shmcb",) if "ssl" in modules else ()
+    loaded = [f"LoadModule {one}_module {_APACHE}/mod_{one}.so" for one in (*_APACHE_ENABLED, *needed, *modules)]
+    with _open_folder("apache-") as folder:
+
+        def command(chosen: Sequence[int]) -> list[str]:
+            frame = (
+                f"ServerRoot {folder}\nServerName 127.0.0.1\nListen 127.0.0.1:{chosen[0]}\nPidFile {folder}/pid\n"
+                f"ErrorLog {folder}/error.log\nTypesConfig /dev/null\nUser www-data\nGroup www-data\n"
+                f"<Directory />\nAllowOverride None\nRequire all denied\n</Directory>\n"
+            )
+            (folder / "apache.conf").write_text("\n".join(loaded) + "\n" + frame + site(chosen))
+            return [executable, "-f", f"{folder}/apache.conf", "-DFOREGROUND"]
+
+        with _running_on(command, ports) as chosen:
+            yield chosen
+
+
+@contextmanager
+def tftpd_defaults(defaults: Configuration) -> Iterator[int]:
+    """Run tftpd-hpa as its unit does with a file /etc/default/tftpd-hpa; gives the port."""
+    executable = program("in.tftpd")
+    if os.geteuid() != 0:
+        missing("in.tftpd must be started by root")
+    started = (
+        '. "$1"; exec "$0" --foreground --user $TFTP_USERNAME --address $TFTP_ADDRESS $TFTP_OPTIONS $TFTP_DIRECTORY'
+    )
+    with _open_folder("tftpd-") as folder:
+
+        def command(port: int) -> list[str]:
+            (folder / "defaults").write_text(defaults([port]))
+            return ["sh", "-c", started, executable, f"{folder}/defaults"]
+
+        with _running(command, _answers_tftp, udp=True) as port:
+            yield port
+
+
 @dataclass(frozen=True, slots=True)
 class Sshd:
     """An SSH server: its port and user, the key to log in with and one it does not know, its own key's known_hosts."""
@@ -440,6 +529,27 @@ def _running(
             output.seek(0)
             said = output.read().decode("utf-8", "replace")
     pytest.fail(f"{command(0)[0]} does not start: {said}", pytrace=False)
+
+
+@contextmanager
+def _open_folder(prefix: str) -> Iterator[Path]:
+    """Make a folder that servers which give up root can enter, unlike the test's own."""
+    with tempfile.TemporaryDirectory(prefix=prefix) as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@contextmanager
+def _running_on(command: Callable[[Sequence[int]], Sequence[str]], ports: int) -> Iterator[list[int]]:
+    """Run a server on several free ports until the block ends; gives them once it accepts on all."""
+    chosen: list[int] = []
+
+    def choose(port: int) -> Sequence[str]:
+        chosen[:] = [port, *(free_port() for _ in range(ports - 1))]
+        return command(chosen)
+
+    with _running(choose, lambda _: all(map(_accepts, chosen))):
+        yield chosen
 
 
 def _wait(process: subprocess.Popen[bytes], is_ready: Callable[[], bool]) -> bool:
