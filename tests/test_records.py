@@ -561,6 +561,22 @@ def test_a_ref_that_left_the_remote_is_pushed_again(fleet: Path, remote: str, tm
     assert numbers(tmp_path / "remote.git") == [2, 1]
 
 
+def test_a_chain_that_somebody_rewrote_is_noticed(fleet: Path, remote: str, tmp_path: Path) -> None:
+    for number in (1, 2):
+        record(fleet, release(number, fleet), PHONES)
+    mallory = clone(tmp_path, remote, "mallory")
+    add_release(mallory, release(1, mallory), PHONES)
+    add_release(mallory, release(3, mallory), PHONES)
+    git(mallory, "push", "-q", "--force", "origin", REF)
+    assert record(fleet, release(4, fleet), PHONES) == Recorded((4,))
+    assert numbers(tmp_path / "remote.git") == [4, 3, 2, 1]
+    git(mallory, "update-ref", "-d", REF)
+    add_release(mallory, release(2, mallory, by="Mallory"), PHONES)
+    git(mallory, "push", "-q", "--force", "origin", REF)
+    assert "there are two releases 2" in record(fleet, release(5, fleet), PHONES).warning
+    assert numbers(fleet) == [5, 4, 3, 2, 1]
+
+
 def hook(tmp_path: Path, text: str) -> Path:
     """Give the remote a hook that decides on every push."""
     path = tmp_path / "remote.git/hooks/pre-receive"
@@ -685,6 +701,24 @@ def test_the_user_s_credentials_are_used(fleet: Path, remote: str, tmp_path: Pat
         done = record(fleet, release(3, fleet), PHONES)
         assert "Authentication failed for" in done.warning
         assert "falsch" not in done.warning + done.hint
+
+
+@pytest.mark.peer
+def test_over_ssh_nobody_is_asked_about_a_host(
+    fleet: Path, remote: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ssh").mkdir()
+    with peers.sshd(tmp_path / "ssh") as server:
+        address = f"ssh://{server.user}@127.0.0.1:{server.port}{tmp_path}/remote.git"
+        git(fleet, "remote", "set-url", "origin", address)
+        login = f"ssh -F none -i {server.key} -o IdentitiesOnly=yes"
+        monkeypatch.setenv("GIT_SSH_COMMAND", f"{login} -o UserKnownHostsFile={tmp_path}/none")
+        done = record(fleet, release(1, fleet), PHONES, timeout_s=20)
+        assert done.numbers == ()
+        assert done.warning.endswith("from origin: Host key verification failed")
+        monkeypatch.setenv("GIT_SSH_COMMAND", f"{login} -o UserKnownHostsFile={server.known_hosts}")
+        assert record(fleet, release(1, fleet), PHONES) == Recorded((1,))
+    assert numbers(tmp_path / "remote.git") == [1]
 
 
 @pytest.mark.parametrize("address", ["--upload-pack=touch pwned", "ext::sh -c 'touch pwned'"])

@@ -135,7 +135,9 @@ def _reason(said: Said) -> str:
     lines = [line.strip() for line in said.err.splitlines()]
     rejected = [found[1] for line in lines if (found := re.search(r"rejected\].*\((.+)\)$", line))]
     remote = [text for line in lines if line.startswith("remote:") and (text := line[7:].strip())]
-    own = [found[1] for line in lines if (found := re.match(r"(?:fatal|error|ssh): (.+)", line))]
-    told = [*rejected[:1], *remote[:1]] or own[:1] or lines[-1:] or [f"exit code {said.code}"]
+    own = [found[1] for line in lines if (found := re.match(r"(?:fatal|error): (.+)", line))]
+    at = next((at for at, line in enumerate(lines) if "Could not read from remote repository" in line), 0)
+    ssh = [line.removeprefix("fatal: ") for line in lines[:at] if line][-1:]  # ssh spoke just before
+    told = [*rejected[:1], *remote[:1]] or ssh or own[:1] or lines[-1:] or [f"exit code {said.code}"]
     text = shown(": ".join(told)).rstrip(".")
     return text if len(text) <= _LONG else f"{text[:_LONG]}..."
