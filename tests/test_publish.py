@@ -469,3 +469,110 @@ def test_a_damaged_state_is_one_clear_line(flat: Repository, part: str, text: by
     for verb in ("publish", "status"):
         said = flat.run(verb, "production", code=1)
         assert "damaged" in said or "format" in said
+
+
+class TestRollback:
+    """Going back to what was released."""
+
+    def test_each_of_twenty_releases_comes_back_bit_for_bit(self, repository: Repository) -> None:
+        trees: list[dict[str, bytes]] = []
+        boots = []
+        for number in range(20):
+            repository.files["phones/all.yaml"][MACS[number % 4]]["label"] = f"Desk {number}"
+            repository.files["phones/all.yaml"][MACS[number % 4]]["settings"] = {
+                "local_time.ntp_server1": f"ntp{number}.example.com"
+            }
+            repository.files["fleet.yaml"]["settings"] = {
+                "local_time.time_format": "0",
+                "local_time.ntp_server1": "ntp.example.com",
+            }
+            repository.commit()
+            assert repository.json("publish", "production", *self.all())["done"]["release"] == number + 1
+            trees.append(self.reached(repository))
+            boots.append({mac: boot(mac, f"{repository.root.as_uri()}/").settings for mac in MACS[:5]})
+        for number in (7 * step % 20 for step in range(20)):
+            repository.json("rollback", "production", str(number + 1), *self.all())
+            assert self.reached(repository) == trees[number]
+            found = {mac: boot(mac, f"{repository.root.as_uri()}/").settings for mac in MACS[:5]}
+            assert found == boots[number]
+
+    def all(self) -> list[str]:
+        return [word for scope in ("berlin", "lyon", "no-site") for word in ("--allow", f"changed:{scope}")]
+
+    def reached(self, repository: Repository) -> dict[str, bytes]:
+        """What the manifest says phones are told: not what waits to be deleted."""
+        state = repository.folder / "root.offhook-state"
+        manifest = json.loads(next((state / "manifests").iterdir()).read_bytes())
+        return {path: content for path, content in repository.published().items() if path in manifest["files"]}
+
+    def test_the_one_before_with_todays_secrets(self, flat: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+        flat.run("publish", "production")
+        before = flat.published()
+        flat.files["phones/all.yaml"][MACS[3]]["settings"] = {"local_time.time_format": "1"}
+        flat.commit()
+        flat.run("publish", "production")
+        monkeypatch.setenv("OFFHOOK_SECRET_USERS_U9", "pass-new")
+        answer = flat.json("rollback", "production", "--reason", "wrong\nformat")
+        assert answer["phones"]["changed"] == [MACS[3], MACS[9]]
+        changed = {path for path, content in flat.published().items() if before[path] != content}
+        assert changed == {f"{MACS[9]}.cfg"}
+        newest = flat.json("releases", "production")["releases"][0]
+        assert (newest["number"], newest["rollback_of"], newest["reason"]) == (3, 1, "wrong format")
+
+    def test_a_cut_off_change_needs_its_name_on_the_way_back_too(self, flat: Repository) -> None:
+        flat.run("publish", "production")
+        flat.files["fleet.yaml"]["sip"] = {"server": "other.example.com"}
+        flat.commit()
+        allow = [word for scope in ("berlin", "lyon", "no-site") for word in ("--allow", f"cutoff:{scope}")]
+        flat.run("publish", "production", *allow, *self.all())
+        assert "--allow cutoff:berlin" in flat.run("rollback", "production", code=1)
+        flat.run("rollback", "production", *allow)
+
+    def test_todays_limits_stay(self, flat: Repository) -> None:
+        flat.run("publish", "production")
+        flat.files["fleet.yaml"]["limits"] = {"changed": "0"}
+        flat.files["phones/all.yaml"][MACS[3]]["settings"] = {"local_time.time_format": "1"}
+        flat.commit()
+        flat.run("publish", "production", *self.all())
+        flat.run("rollback", "production")
+        flat.files["fleet.yaml"]["limits"] = {"changed": "100%"}
+        flat.commit()
+        flat.run("publish", "production", code=1)
+
+    def test_nothing_to_go_back_to(self, flat: Repository) -> None:
+        assert "nothing to go back to" in flat.run("rollback", "production", code=1)
+        flat.run("publish", "production")
+        assert "nothing to go back to" in flat.run("rollback", "production", code=1)
+        assert "no release 7" in flat.run("rollback", "production", "7", code=1)
+
+
+class TestRecords:
+    """What was released is in git."""
+
+    def test_the_source_commit_is_the_second_parent(self, flat: Repository) -> None:
+        git = repositories.git
+        flat.run("publish", "production")
+        first = git(flat.folder, "rev-parse", "HEAD")
+        flat.files["phones/all.yaml"][MACS[3]]["settings"] = {"local_time.time_format": "1"}
+        second = flat.commit()
+        flat.run("publish", "production")
+        lines = git(flat.folder, "log", "--first-parent", "--format=%P", "refs/offhook/production").splitlines()
+        assert lines[0].split()[1] == second
+        assert lines[1] == first
+        said = json.loads(git(flat.folder, "show", "refs/offhook/production:release.json"))
+        assert said["number"] == 2
+        assert json.loads(git(flat.folder, "show", "refs/offhook/production:phones.json"))["changed"] == [MACS[3]]
+        assert not [*(flat.folder / "root.offhook-state/records").iterdir()]
+
+    def test_a_record_that_cannot_be_pushed_waits_for_the_next_run(self, flat: Repository, tmp_path: Path) -> None:
+        remote = tmp_path / "remote"
+        repositories.git(flat.folder, "remote", "add", "origin", remote.as_uri())
+        capsys = flat._capsys
+        assert run(["-C", str(flat.folder), "publish", "production"]) == 0
+        assert "its record waits" in capsys.readouterr().err
+        state = flat.folder / "root.offhook-state/records"
+        assert len([*state.iterdir()]) == 1
+        repositories.git(tmp_path, "init", "-q", "--bare", str(remote))
+        flat.run("publish", "production")
+        assert not [*state.iterdir()]
+        assert repositories.git(remote, "rev-parse", "refs/offhook/production")

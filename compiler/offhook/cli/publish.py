@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 @click.option("--allow", multiple=True, metavar="WHAT:SCOPE", help="changed, removed or cutoff : a site or a MAC.")
 @click.option("--adopt", is_flag=True, help="Overwrite files in the way that offhook did not write.")
 @click.option("--repair", is_flag=True, help="Look at the root, and write anew what was changed or is missing there.")
+@click.option("--reason", default="", help="Why: it is recorded with the release.")
 @click.option("--exit-code", is_flag=True, help="With --dry-run: end with 4 where there is something to do.")
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text")
 @click.pass_obj
@@ -44,6 +45,7 @@ def publish(
     allow: tuple[str, ...],
     adopt: bool,
     repair: bool,
+    reason: str,
     exit_code: bool,
     style: str,
 ) -> int:
@@ -96,17 +98,36 @@ def publish(
             if prepared.exceeded or (prepared.strangers and not adopt):
                 return PROBLEMS
             return CHANGES if exit_code and not prepared.is_nothing else DONE
-        return _carry(settings, prepared, now, adopt=adopt, style=style, count=count)
+        return carry_out(settings, prepared, now, adopt=adopt, reason=reason, style=style)
 
 
-def _carry(settings: Globals, prepared: Prepared, plan: SavedPlan, *, adopt: bool, style: str, count: int) -> int:
+def carry_out(
+    settings: Globals,
+    prepared: Prepared,
+    plan: SavedPlan,
+    *,
+    style: str,
+    adopt: bool = False,
+    rollback_of: int | None = None,
+    reason: str = "",
+) -> int:
+    """Carry a plan out, with a bar where one waits; say what was done, and return the exit code."""
+    from offhook.parallel import available_processes
     from offhook.publish.carrying import carry
     from offhook.review.publish import done_text, plan_json, plan_text
 
     if style == "text" and not settings.quiet and not prepared.is_nothing:
         click.echo(plan_text(prepared), err=True)
     with steps_bar(quiet=settings.quiet) as progress:
-        outcome = carry(prepared, adopt=adopt, processes=count, progress=progress, say=say)
+        outcome = carry(
+            prepared,
+            adopt=adopt,
+            rollback_of=rollback_of,
+            reason=reason,
+            processes=available_processes(),
+            progress=progress,
+            say=say,
+        )
     for warning in outcome.warnings:
         say(warning)
     if style == "json":

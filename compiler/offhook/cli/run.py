@@ -26,6 +26,7 @@ VERBS = {
     "publish": "carry the tree to where phones fetch it, within limits",
     "status": "drift: the root against what was published, and that against a revision",
     "releases": "what was published where, when, by whom and from which commit",
+    "rollback": "publish what was released before, once more",
     "boot": "a virtual phone: its requests, and what it ends with",
 }
 """Verb -> its line in --help. Each is the click command of that name in the module of that name."""

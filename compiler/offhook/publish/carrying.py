@@ -9,11 +9,13 @@ from dataclasses import dataclass, replace
 from offhook import __version__
 from offhook.problem import OffhookError
 from offhook.publish.cloudfront import invalidate
-from offhook.publish.hold import Hold, Patience, new_intent, owner_name, take_hold
+from offhook.publish.hold import Hold, Patience, new_intent, take_hold
 from offhook.publish.limits import Verdict
 from offhook.publish.manifest import Manifest
 from offhook.publish.prepared import Prepared, limits_said
 from offhook.publish.publication import Progress, Publication, write_intended
+from offhook.publish.recording import record_bytes, record_waiting, release_of_manifest, released_by
+from offhook.texts import one_line
 
 USUAL = Patience()
 
@@ -33,30 +35,43 @@ def carry(
     prepared: Prepared,
     *,
     adopt: bool = False,
+    rollback_of: int | None = None,
+    reason: str = "",
     patience: Patience = USUAL,
     processes: int = 1,
     progress: Progress = lambda step, done, of: None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Outcome:
-    """Make the root hold the tree, and return what was done. Raises OffhookError where a limit or the world refuses."""
+    """Make the root hold the tree, record the release, and return what was done.
+
+    Raises OffhookError where a limit or the world refuses.
+    """
     refuse(prepared, adopt=adopt)
+    state, steps = prepared.state, prepared.steps
     if prepared.is_nothing:
-        return Outcome(prepared.manifest.release, False, 0, 0)
+        warning = record_waiting(prepared.root, state, prepared.before.head)
+        return Outcome(prepared.manifest.release, False, 0, 0, tuple(filter(None, [warning])))
+    manifest = next_manifest(prepared)
+
+    def record(path: str) -> bytes:
+        name = prepared.place.name
+        release = release_of_manifest(
+            manifest, path, name, prepared.moved, rollback_of=rollback_of, reason=one_line(reason)
+        )
+        return record_bytes(release, prepared.moved)
+
     with hold_of(prepared, patience=patience, say=say) as hold:
         publication = begin(prepared, hold, processes=processes, progress=progress)
         publication.upload()
         publication.switch()
-        manifest = next_manifest(prepared)
-        publication.finish(manifest)
-    steps = prepared.steps
-    warning = invalidate(prepared.place, (*steps.writes, *steps.deletes))
-    return Outcome(
-        manifest.release,
-        prepared.is_release,
-        len(steps.writes),
-        len(steps.deletes),
-        tuple(filter(None, [warning])),
-    )
+        publication.finish(manifest, record if prepared.is_release else None)
+        head = hold.head
+    warnings = [
+        invalidate(prepared.place, (*steps.writes, *steps.deletes)),
+        record_waiting(prepared.root, state, head),
+    ]
+    written, deleted = len(steps.writes), len(steps.deletes)
+    return Outcome(manifest.release, prepared.is_release, written, deleted, tuple(filter(None, warnings)))
 
 
 def refuse(prepared: Prepared, *, adopt: bool) -> None:
@@ -109,14 +124,14 @@ def next_manifest(prepared: Prepared) -> Manifest:
         environment=prepared.place.environment.name,
         commit=prepared.commit,
         at=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        by=owner_name(),
+        by=released_by(prepared.root),
         version=__version__,
         layout=fleet.layout,
         sealed=prepared.survey.sealed,
         files=prepared.survey.files,
         phones=prepared.survey.phones,
-        limits=limits_said(fleet),
-        signing=dict(fleet.inventory.fleet.signing),
+        limits=limits_said(prepared.rule),
+        signing=dict(prepared.rule.inventory.fleet.signing),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,16 +39,20 @@ from offhook.publish.roots.root import State
 from offhook.publish.status import drift
 from offhook.publish.strangers import strangers
 from offhook.secrets.opening import Opened, open_secrets
-from offhook.source import WORKTREE
+from offhook.source import WORKTREE, Source
 from offhook.store import Store
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A publish that could begin. `diff` is None where the released commit is not known here, or is a work tree's."""
+    """A publish that could begin. `rule` is the fleet whose limits hold from then on: `fleet`, but for a rollback.
+
+    `diff` is None where the released commit is not known here, or is a work tree's.
+    """
 
     root: Path
     fleet: Fleet
+    rule: Fleet = field(repr=False)
     place: Place
     state: State = field(repr=False)
     before: Versioned
@@ -133,6 +137,7 @@ def prepare(
         return Prepared(
             root,
             fleet,
+            rule,
             place,
             state,
             before,
@@ -171,12 +176,23 @@ def _rules(fleet: Fleet) -> Rules:
 
 
 def _open_secrets(fleet: Fleet, rule: Fleet) -> Opened:
-    """The secrets that a fleet's phones need, by today's provider and from today's files."""
+    """The secrets that a fleet's phones need, by today's provider and from today's files.
+
+    A name that today's files do not have any more is opened from those of the fleet's own revision.
+    """
     places = needed_secrets(fleet)
     environment = rule.environment
     provider = (environment.secrets if environment else None) or rule.inventory.fleet.secrets
-    files = [file for file in rule.source.files if file.kind == "secret"]
-    return open_secrets(places, provider=provider, files=files, environment=os.environ, places=places)
+
+    def opened(names: Iterable[str], source: Source) -> Opened:
+        files = [file for file in source.files if file.kind == "secret"]
+        return open_secrets(names, provider=provider, files=files, environment=os.environ, places=places)
+
+    known = rule.inventory.secret_names.marks
+    if fleet is rule or provider.get("provider", "sops") != "sops":
+        return opened(places, rule.source)
+    gone = [name for name in places if name not in known]
+    return opened([name for name in places if name in known], rule.source).joined(opened(gone, fleet.source))
 
 
 def _key(state: State, before: Versioned, manifest: Manifest, *, writing: bool) -> Key:

@@ -66,11 +66,14 @@ class Publication:
             self._send("switch", former, known, there)
             self._delete(sorted(gone))
 
-    def finish(self, manifest: Manifest, record: Any = None) -> str:
-        """Delete what is not wanted, put the manifest and a release's record in their place, and return its path."""
+    def finish(self, manifest: Manifest, record: Callable[[str], bytes] | None = None) -> str:
+        """Delete what is not wanted, put the manifest in its place, and return its path.
+
+        `record` makes a release's record, given that path: it waits in the state until git has it.
+        """
         self._delete(self.steps.deletes)
         path = write_manifest(self.state, replace(manifest, superseded=self.steps.superseded))
-        records = (write_once(self.state, f"records/{manifest.release}", _json(record)),) if record else ()
+        records = (write_once(self.state, f"records/{manifest.release}", record(path)),) if record else ()
         last = self.hold.head
         head = self.hold.change(
             lambda head: replace(head, manifest=path, intent=None, records=(*head.records, *records))

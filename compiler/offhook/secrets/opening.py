@@ -60,6 +60,10 @@ class Opened(Closed):
         """Return the value of a secret that was asked for. Raises KeyError for another name: that is a bug."""
         return self.__values[name].reveal()
 
+    def joined(self, other: Opened) -> Opened:
+        """Return the secrets of both; where both have a name, this one's value."""
+        return Opened({**other.__values, **self.__values})
+
 
 def open_secrets(
     names: Iterable[str],
