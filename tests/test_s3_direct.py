@@ -216,8 +216,7 @@ def test_an_object_that_is_not_taken_is_not_believed_to_be_there(status: str) ->
 
 
 @pytest.mark.parametrize("lost", ["500 No", "reset"])
-def test_a_conditional_write_whose_answer_was_lost_has_won(lost: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("offhook.publish.roots.s3_quick._FIRST_PAUSE_S", 0.0)
+def test_a_conditional_write_whose_answer_was_lost_has_won(lost: str) -> None:
     asked = Asked()
 
     def lose(environ: dict[str, Any]) -> tuple[str, bytes] | None:

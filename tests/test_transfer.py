@@ -214,7 +214,8 @@ def test_a_bug_flies_and_ends_it(tmp_path: Path, threads: int) -> None:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Do not wait between rounds."""
+    """Do not wait, neither between attempts nor until a refusal is believed."""
+    monkeypatch.setattr("offhook.publish.transfer._PATIENCE_S", 0.0)
     monkeypatch.setattr("offhook.publish.transfer.random.uniform", lambda *_: 0.0)
 
 
@@ -231,6 +232,13 @@ def test_what_passes_is_tried_again(tmp_path: Path) -> None:
     root = Memory(tmp_path, sometimes)
     assert sorted(carry(shares(found, size=100), found, lambda: root)) == list(found)
     assert root.writes == dict.fromkeys(found, 1)
+
+
+def test_a_server_that_is_away_for_a_moment_ends_nothing(tmp_path: Path) -> None:
+    back = time.monotonic() + 1.5
+    found = contents(200)
+    root = Memory(tmp_path, lambda _: Passing("busy", hint="later") if time.monotonic() < back else None)
+    assert sorted(carry(shares(found, size=100), found, lambda: root)) == list(found)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -314,7 +322,7 @@ class Faults:
 def test_everything_arrives_whole_through_faults(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     # the pauses are botocore's and tested there; so many of them take minutes
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.01)
-    monkeypatch.setattr("offhook.publish.roots.s3_quick._FIRST_PAUSE_S", 0.02)
+    monkeypatch.setattr("offhook.publish.roots.s3_quick._FIRST_PAUSE_S", {})
     found, faults = contents(count), Faults(seed=7)
     with environment(), peers.moto(faults) as endpoint:
         s3_client(endpoint).create_bucket(Bucket=BUCKET)

@@ -29,6 +29,12 @@ _WORTH_A_PROCESS = 200
 _ROUNDS = 4
 """How often what may pass is tried, each time by all that the root itself does about it."""
 
+_PATIENCE_S = 10.0
+"""Seconds without a success, while every thread fails, until what may pass is believed to stay."""
+
+_PAUSE_S = 1.0
+"""The most that a thread waits after such a failure."""
+
 _LOOK_S = 0.1
 
 
@@ -53,8 +59,8 @@ def send(
 
     A root is opened in each process, after the fork. `progress` is told objects written and wanted, in this process;
     what another process wrote of a share that then begins anew is taken back. At most some contents for each thread are
-    held at once. What may pass (`Passing`) is tried again after the rest of its share, unless all threads fail without
-    a success between. Raises OffhookError, the first
+    held at once. What may pass (`Passing`) is tried again after the rest of its share, unless all threads fail for
+    ten seconds. Raises OffhookError, the first
     refusal, when what was under way has ended; what was written stays.
     """
     # a set, whatever it was: it is asked once for each content
@@ -189,9 +195,10 @@ class _Round:
         self._root = courier.opened()
         self._number = number
         self._written = written
-        self._patience = 1 if is_last else courier.threads
+        self._is_last = is_last
         self._failure: BaseException | None = None
         self._in_a_row = 0
+        self._good = time.monotonic()
         self._lock = Lock()
         self._waiting: Queue[Content | None] = Queue(maxsize=2 * courier.threads)
         self.again: list[Content] = []
@@ -259,13 +266,16 @@ class _Round:
             with self._lock:
                 self._in_a_row += 1
                 self.again.append(content)
-                if self._in_a_row >= self._patience:
+                for_s = time.monotonic() - self._good
+                if self._is_last or (self._in_a_row >= self._courier.threads and for_s >= _PATIENCE_S):
                     self._fail(refusal)
+            if not self._is_over():
+                time.sleep(random.uniform(0, _PAUSE_S))
         except BaseException as failure:
             self._fail(failure)
         else:
             with self._lock:
-                self._in_a_row = 0
+                self._in_a_row, self._good = 0, time.monotonic()
                 self._written.append(content.path)
                 self._courier.board.count(self._number, len(self._written))
 

@@ -3,7 +3,7 @@
 boto3 (`s3.S3`) is what finds credentials, regions and endpoints, follows redirects, waits, tries again and knows what
 went wrong. It is asked first, unless all is written down (`plain_access`), and how it put an object is how the others
 are put. Whatever is then not plainly fine is asked of it again: every request here may be repeated. An answer that
-says no (3xx, 4xx) ends the direct way for good; trouble that passes (5xx, a lost connection) does not.
+says no (3xx, 4xx) ends the direct way for good; trouble that passes (429, 5xx, a lost connection) does not.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from offhook.publish.roots.s3 import S3
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
-_FIRST_PAUSE_S = 1.0
-"""The most that is waited before the first repetition after a 5xx, as botocore's standard mode does."""
+_FIRST_PAUSE_S = {429: 1.0, 503: 1.0}
+_SHORT_PAUSE_S = 0.05
+"""The most that is waited before boto3 tries again, by status: what botocore's standard mode waits the first time."""
 
 
 def open_quick_s3(address: Address, options: RootOptions) -> QuickS3:
@@ -159,8 +160,8 @@ class QuickS3:
         try:
             return direct.ask(method, key, body=body, headers=headers, expected=expected)
         except Unclear as unclear:
-            if unclear.status >= 500:
-                time.sleep(random.uniform(0, _FIRST_PAUSE_S))
+            if unclear.status == 429 or unclear.status >= 500:
+                time.sleep(random.uniform(0, _FIRST_PAUSE_S.get(unclear.status, _SHORT_PAUSE_S)))
             elif unclear.status:
                 self._direct, self._may_learn = None, False
             raise
