@@ -59,9 +59,8 @@ def send(
 
     A root is opened in each process, after the fork. `progress` is told objects written and wanted, in this process;
     what another process wrote of a share that then begins anew is taken back. At most some contents for each thread are
-    held at once. What may pass (`Passing`) is tried again after the rest of its share, unless all threads fail for
-    ten seconds. Raises OffhookError, the first
-    refusal, when what was under way has ended; what was written stays.
+    held at once. What may pass (`Passing`) is tried again after the rest of its share, unless all threads fail for ten
+    seconds. Raises OffhookError, the first refusal, when what was under way has ended; what was written stays.
     """
     # a set, whatever it was: it is asked once for each content
     wanted = frozenset(wanted)
