@@ -11,7 +11,7 @@ from offhook.model import Environment
 from offhook.problem import OffhookError
 from offhook.publish.paths import content_type
 from offhook.publish.roots.address import Address, parse_address
-from offhook.publish.roots.opening import open_root, open_state
+from offhook.publish.roots.opening import Writers, open_root, open_state, writers
 from offhook.publish.roots.root import About, Root, RootOptions, State
 
 _STATE = "{}.offhook-state"
@@ -35,6 +35,10 @@ class Place:
     def open_root(self) -> Root:
         """Open the root. Each process and each thread of work opens its own."""
         return open_root(self.publish, options=self.options)
+
+    def writers(self) -> Writers:
+        """Return how many may write to the root at once."""
+        return writers(self.publish)
 
     def open_state(self) -> State:
         """Open the state; a folder beside a folder root is made."""

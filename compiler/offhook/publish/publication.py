@@ -83,6 +83,7 @@ class Publication:
 
     def _send(self, step: str, tree: OpenedTree, survey: Survey, paths: Iterable[str]) -> None:
         """Write some files: for each group in turn, as a boot file must not be there before its cfg file."""
+        pace = self.place.writers()
         for group in _groups(paths):
             wanted = frozenset(group)
             self.hold.check()
@@ -98,7 +99,8 @@ class Publication:
                 wanted,
                 self.place.open_root,
                 about=about,
-                processes=self.processes,
+                processes=min(self.processes, pace.processes),
+                threads=pace.threads,
                 progress=watch,
             )
 

@@ -20,12 +20,27 @@ if TYPE_CHECKING:
 _DEFAULTS = RootOptions()
 
 
+class Writers(NamedTuple):
+    """How many write at once: processes, and threads in each."""
+
+    processes: int
+    threads: int
+
+
+ONE = Writers(1, 1)
+
+
 class Kind(NamedTuple):
-    """How an address becomes a root, and how a state location; `extra` is what pip installs for it."""
+    """How an address becomes a root, and how a state location; `extra` is what pip installs for it.
+
+    `writers` are what was quickest, and no more than a kind's connections. Two that write into one folder of a disk
+    wait for each other.
+    """
 
     root: Callable[[Address, RootOptions], Root]
     state: Callable[[Address, RootOptions], State]
     extra: str = ""
+    writers: Writers = ONE
 
 
 def open_root(address: str, *, options: RootOptions = _DEFAULTS) -> Root:
@@ -44,6 +59,11 @@ def open_state(address: str, *, options: RootOptions = _DEFAULTS) -> State:
         return kind.state(parsed, options)
 
 
+def writers(address: str) -> Writers:
+    """Return how many may write to an address at once. Raises OffhookError where there is no such kind."""
+    return _kind(parse_address(address)).writers
+
+
 def _directory(address: Address, options: RootOptions) -> Root:
     from offhook.publish.roots.directory import Directory
 
@@ -57,9 +77,9 @@ def _directory_state(address: Address, options: RootOptions) -> State:
 
 
 def _s3(address: Address, options: RootOptions) -> State:
-    from offhook.publish.roots.s3 import open_s3
+    from offhook.publish.roots.s3_quick import open_quick_s3
 
-    return open_s3(address, options)
+    return open_quick_s3(address, options)
 
 
 def _sftp(address: Address, options: RootOptions) -> Root:
@@ -100,13 +120,13 @@ def _http_state(address: Address, options: RootOptions) -> State:
     return HttpState(address, options)
 
 
-_FTP = Kind(_ftp, _ftp_state)
-_HTTP = Kind(_http, _http_state, "webdav")
+_FTP = Kind(_ftp, _ftp_state, writers=Writers(1, 4))
+_HTTP = Kind(_http, _http_state, "webdav", Writers(1, 8))
 
 KINDS = {
     "": Kind(_directory, _directory_state),
-    "s3": Kind(_s3, _s3, "s3"),
-    "sftp": Kind(_sftp, _sftp_state, "sftp"),
+    "s3": Kind(_s3, _s3, "s3", Writers(2, 16)),
+    "sftp": Kind(_sftp, _sftp_state, "sftp", Writers(1, 8)),
     "ftp": _FTP,
     "ftps": _FTP,
     "webdav": _HTTP,

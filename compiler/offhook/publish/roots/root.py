@@ -102,6 +102,10 @@ class Unlistable(OffhookError):
     """This kind of root has no way to list what is there."""
 
 
+class Passing(OffhookError):
+    """What may pass by itself: throttling, an error of the server's own, a lost connection. It was tried in vain."""
+
+
 @dataclass(frozen=True, slots=True)
 class RootOptions:
     """What an address does not say. Credentials are never among it: see `credentials` and the pages of each kind.

@@ -1,4 +1,4 @@
-"""S3 as a root and a state location, by boto3: Amazon's and whatever speaks like it.
+"""S3 as a root and a state location, by boto3 alone: Amazon's and whatever speaks like it. `s3_quick` goes before it.
 
 An object is whole or not there, by S3's own promise. Content-Type, Cache-Control and the commit (x-amz-meta-commit)
 are kept. Credentials are found as every AWS tool finds them: environment, profile, role. Throttling and 5xx are tried
@@ -11,16 +11,22 @@ import base64
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError, ResponseStreamingError
 
 from offhook.problem import OffhookError
 from offhook.publish.roots.address import Address
 from offhook.publish.roots.root import NOTHING, About, RootOptions, Stored, check_path, is_path
+from offhook.publish.roots.s3_direct import Access, has_proxy
 from offhook.publish.roots.s3_refusals import code_of, refusal, refused_code, status_of
+from offhook.publish.roots.s3_signature import Keys
 from offhook.publish.roots.swapping import NoSwap, can_swap, look_and_write
 
 Result = TypeVar("Result")
@@ -49,7 +55,8 @@ def open_s3(address: Address, options: RootOptions) -> S3:
         response_checksum_validation="when_required",
     )
     try:
-        client = boto3.session.Session().client(
+        session = botocore.session.get_session()
+        client = boto3.session.Session(botocore_session=session).client(
             "s3",
             endpoint_url=options.endpoint or None,
             region_name=options.region or None,
@@ -60,18 +67,22 @@ def open_s3(address: Address, options: RootOptions) -> S3:
         raise refusal(error, address.name) from error
     client.meta.events.register("before-call.s3.DeleteObjects", _add_md5)
     client.meta.events.register("before-call.s3.HeadBucket", _ask_region_once)
-    return S3(client, address, attempts=max(1, options.attempts))
+    return S3(client, address, session=session, options=options)
 
 
 class S3:
     """A prefix of a bucket. A version is the object's ETag."""
 
-    def __init__(self, client: Any, address: Address, *, attempts: int) -> None:
+    def __init__(self, client: Any, address: Address, *, session: Any, options: RootOptions) -> None:
         self._client = client
+        self._session = session
+        self._options = options
         self._bucket = address.host
         # with its slash: phones must not find phones2
         self._prefix = f"{address.path}/" if address.path else ""
-        self._attempts = attempts
+        self._attempts = max(1, options.attempts)
+        self._sent = ("", "")
+        client.meta.events.register("before-send.s3.PutObject", self._note)
         self._probed: bool | None = None
         self.name = address.name
 
@@ -151,6 +162,28 @@ class S3:
             except NoSwap:
                 self._probed = False
         return self._probed
+
+    def access(self, path: str) -> tuple[Access, RootOptions] | None:
+        """Return how this object was put last, for `s3_direct` to do the same; None where it could not."""
+        url, authorization = self._sent
+        base = url.removesuffix(f"/{quote(self._key(path), safe='/')}")
+        algorithm, _, rest = authorization.partition(" Credential=")
+        scope = rest.partition(",")[0].split("/")[-4:]
+        credentials = self._session.get_credentials()
+        if base == url or algorithm != "AWS4-HMAC-SHA256" or scope[2:] != ["s3", "aws4_request"] or not credentials:
+            return None
+        if has_proxy() or self._client.meta.config.proxies:
+            return None
+        named = self._session.get_config_variable("ca_bundle")
+        options = replace(self._options, ca_file=self._options.ca_file or (Path(named) if named else None))
+        return Access(base, scope[1], lambda: Keys(*credentials.get_frozen_credentials()[:3])), options
+
+    def _note(self, request: Any, **_: Any) -> None:
+        """Remember where an object is put, and how that was signed."""
+        authorization = request.headers.get("Authorization", "")
+        text = authorization.decode() if isinstance(authorization, bytes) else str(authorization)
+        # a directory bucket's session signs otherwise
+        self._sent = (str(request.url), "" if "x-amz-s3session-token" in request.headers else text)
 
     def _was_ours(self, error: ClientError, path: str, content: bytes) -> bool:
         """Tell whether the first of several attempts did write, and only its answer was lost."""

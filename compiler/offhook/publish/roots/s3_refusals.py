@@ -11,6 +11,7 @@ from typing import Any
 from botocore import exceptions as boto
 
 from offhook.problem import OffhookError
+from offhook.publish.roots.root import Passing
 
 _WHO = "aws sts get-caller-identity shows whose credentials these are; it needs ListBucket, Get-, Put- and DeleteObject"
 _CREDENTIALS = "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
@@ -82,6 +83,13 @@ _EXCEPTIONS: tuple[tuple[type[Exception], str, str], ...] = (
     (ValueError, "the endpoint is no address", "write https://host:port"),
 )
 
+_PASSING_CODES = frozenset({"SlowDown", "Throttling", "ServiceUnavailable", "InternalError", "RequestTimeout"})
+_PASSING_STATUSES = frozenset({429, 500, 502, 503, 504})
+_PASSING_KINDS = (
+    *(boto.ConnectTimeoutError, boto.EndpointConnectionError, boto.ReadTimeoutError),
+    *(boto.HTTPClientError, boto.IncompleteReadError),
+)
+
 
 def code_of(error: Exception) -> str:
     """Return the code of a server's answer, "" for anything else."""
@@ -95,20 +103,21 @@ def status_of(error: Exception) -> int:
 
 
 def refusal(error: Exception, where: str) -> OffhookError:
-    """Return what to say of an exception of boto3's about a place."""
+    """Return what to say of an exception of boto3's about a place; Passing where it may pass."""
     for kind, message, hint in _EXCEPTIONS:
         if isinstance(error, kind):
-            return OffhookError(f"{where}: {message}", hint=hint)
+            return (Passing if kind in _PASSING_KINDS else OffhookError)(f"{where}: {message}", hint=hint)
     return refused_code(code_of(error), status_of(error), where)
 
 
 def refused_code(code: str, status: int, where: str) -> OffhookError:
     """Return what to say of a code, or else of a status."""
+    refused = Passing if code in _PASSING_CODES or status in _PASSING_STATUSES else OffhookError
     if code in _CODES or status in _STATUSES:
         message, hint = _CODES.get(code) or _STATUSES[status]
-        return OffhookError(f"{where}: {message}", hint=hint)
+        return refused(f"{where}: {message}", hint=hint)
     shown = code if code.isalnum() and len(code) < 60 else "an answer that is not S3's"
-    return OffhookError(f"{where}: the server refuses: {shown} (status {status})", hint="look it up in its manual")
+    return refused(f"{where}: the server refuses: {shown} (status {status})", hint="look it up in its manual")
 
 
 def _answer(error: Exception) -> dict[str, Any]:

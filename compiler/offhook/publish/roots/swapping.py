@@ -6,8 +6,6 @@ two write at once. So each state location is tried with probe objects before it 
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 from offhook.problem import OffhookError
 from offhook.publish.roots.root import State, own_path
 
@@ -53,6 +51,8 @@ def _compares(state: State, path: str) -> bool:
 
 def _one_wins(state: State, path: str, rounds: int) -> bool:
     """Let eight write at once, where nothing is and then over what is there: one may win each time."""
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(_RACERS) as pool:
         version = None
         for _ in range(rounds):
