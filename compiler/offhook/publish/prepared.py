@@ -114,7 +114,7 @@ def prepare(
         before = read_head(state)
         manifest = read_manifest(state, before.head)
         check_signature(root, fleet, manifest)
-        leftover = read_leftover(state, before.head.intent)
+        leftover = read_leftover(state, before.head.intent, manifest)
         tree = opened_tree(fleet, _open_secrets(fleet, rule), _key(state, before, manifest, writing=writing))
         survey = tree.survey(processes=processes)
         steps = plan_steps(manifest, leftover, survey, int(time.time()))

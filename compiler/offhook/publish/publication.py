@@ -9,13 +9,13 @@ what may have been written. A rollout calls `switch` wave by wave; `switch_back`
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from offhook.publish.head import Intent, Wave, forgotten, read_json, write_manifest, write_once
 from offhook.publish.hold import Hold
-from offhook.publish.manifest import Manifest
+from offhook.publish.manifest import Manifest, damaged
 from offhook.publish.opened_tree import FileRow, OpenedTree, Survey
 from offhook.publish.paths import is_common, is_referred_to, phone_of
 from offhook.publish.places import Place
@@ -148,27 +148,38 @@ class _WaveOf:
 
 def write_intended(state: State, survey: Survey, steps: Steps, leftover: Leftover) -> str:
     """Write what a publish may write and delete, and what stopped ones may have; return the object's path."""
-    files: dict[str, FileRow | None] = {**leftover.files}
-    files.update((path, survey.files[path]) for path in steps.writes)
+    files: dict[str, FileRow | None] = {path: survey.files[path] for path in steps.writes}
     files.update((path, None) for path in steps.deletes)
-    return write_once(state, "intents/intent", _json({"files": files}))
+    inherited = {path: row for path, row in leftover.files.items() if path not in files}
+    return write_once(state, "intents/intent", _json({"files": files, "inherited": inherited}))
 
 
-def read_leftover(state: State, intent: Intent | None) -> Leftover:
-    """Return what a stopped publish may have written, and which of it is sure to be there."""
+def read_leftover(state: State, intent: Intent | None, manifest: Manifest) -> Leftover:
+    """Return what a stopped publish may have written, and which of it is sure to be there.
+
+    Where its plan is gone nobody knows what it wrote: everything is unsure. Raises OffhookError where it is damaged.
+    """
     if intent is None:
         return Leftover()
-    body = read_json(state, intent.plan) or {"files": {}}
-    files = {path: FileRow(str(row[0]), int(row[1])) if row else None for path, row in body["files"].items()}
-    sure = {path for path in files if is_referred_to(path)} if intent.uploaded else set()
-    where: dict[str, bool] = {}
-    for wave in intent.waves:
-        for mac in read_json(state, wave.phones) or ():
-            where[mac] = wave.done and wave.to == NEW
-    sure |= {path for path in files if where.get(phone_of(path))}
+    body = read_json(state, intent.plan)
+    if body is None:
+        return Leftover({**{path: row for path, (row, _) in manifest.superseded.items()}, **manifest.files})
+    try:
+        files, inherited = _rows(body["files"]), _rows(body["inherited"])
+        where = {
+            mac: wave.done and wave.to == NEW for wave in intent.waves for mac in read_json(state, wave.phones) or ()
+        }
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise damaged(f"{state.name}/{intent.plan}") from error
+    # what the run before it may have written is no surer now
+    sure = {path for path in files if (intent.uploaded and is_referred_to(path)) or where.get(phone_of(path))}
     if any(wave.to == OLD for wave in intent.waves):
         sure = set()
-    return Leftover(files, frozenset(sure))
+    return Leftover({**inherited, **files}, frozenset(sure))
+
+
+def _rows(files: Mapping[str, Any]) -> dict[str, FileRow | None]:
+    return {path: FileRow(str(row[0]), int(row[1])) if row else None for path, row in files.items()}
 
 
 def _groups(paths: Iterable[str]) -> Iterator[list[str]]:

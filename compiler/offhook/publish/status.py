@@ -53,7 +53,7 @@ def drift(place: Place, *, quick: bool = False, progress: Callable[[int, int], N
         manifest = read_manifest(state, head)
         if not manifest.release and head.intent is None:
             raise OffhookError(f"nothing was published to {place.name} yet", hint="offhook publish")
-        leftover = read_leftover(state, head.intent)
+        leftover = read_leftover(state, head.intent, manifest)
         key = read_key(state)
         if key is None:
             raise OffhookError(f"{state.name}: the key is gone", hint="restore it from a backup")
