@@ -77,8 +77,8 @@ def hold_of(prepared: Prepared, *, patience: Patience, say: Callable[[str], None
 
 
 def begin(prepared: Prepared, hold: Hold, *, processes: int, progress: Progress) -> Publication:
-    """Return the publication, for which this run has the hold."""
-    return Publication(
+    """Return the publication, for which this run has the hold; what stopped runs left is gone."""
+    publication = Publication(
         prepared.place,
         prepared.state,
         hold,
@@ -88,6 +88,8 @@ def begin(prepared: Prepared, hold: Hold, *, processes: int, progress: Progress)
         progress,
         processes,
     )
+    publication.tidy()
+    return publication
 
 
 def next_manifest(prepared: Prepared) -> Manifest:

@@ -144,12 +144,31 @@ def read_json(state: State, path: str) -> Any:
         raise damaged(f"{state.name}/{path}") from error
 
 
-def forgotten(state: State, head: Head, *, keep: tuple[str, ...] = ()) -> list[str]:
-    """Return the objects of the state that neither the head nor `keep` names: of former releases and stopped runs."""
-    named = {head.manifest, *head.records, *keep}
-    if head.intent is not None:
-        named |= {head.intent.plan, *(wave.phones for wave in head.intent.waves)}
-    return [one.path for one in state.list() if one.path.startswith(_FOLDERS) and one.path not in named]
+def read_released(state: State) -> tuple[Versioned, Manifest]:
+    """Return the head, and the manifest that it names. Raises OffhookError where one of them is gone or damaged."""
+    while True:
+        before = read_head(state)
+        try:
+            return before, read_manifest(state, before.head)
+        except OffhookError:
+            # a publish that ended meanwhile took the manifest away
+            if read_head(state).version == before.version:
+                raise
+
+
+def named(head: Head) -> frozenset[str]:
+    """Return the objects that a head names; when no head does any more, none ever will again."""
+    plans = () if head.intent is None else (head.intent.plan, *(wave.phones for wave in head.intent.waves))
+    return frozenset(filter(None, (head.manifest, *head.records, *plans)))
+
+
+def nameless(state: State, head: Head) -> list[str]:
+    """Return the objects of the state that the head does not name: of stopped runs, and of those that came too late.
+
+    Only for whoever has the hold: what a run that may still take it has just written is not named yet, either.
+    """
+    known = named(head)
+    return [one.path for one in state.list() if one.path.startswith(_FOLDERS) and one.path not in known]
 
 
 def _bytes(head: Head) -> bytes:

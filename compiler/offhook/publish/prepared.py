@@ -15,7 +15,7 @@ from offhook.diff import Diff, diff
 from offhook.git.repository import open_git, resolve
 from offhook.problem import OffhookError
 from offhook.publish.gate import check_signature, commit_of
-from offhook.publish.head import Versioned, read_head, read_manifest
+from offhook.publish.head import Versioned, read_released
 from offhook.publish.keyed import Key, make_key, new_key, read_key
 from offhook.publish.limits import (
     CHANGED,
@@ -111,8 +111,7 @@ def prepare(
     place = place_of(root, rule.environment, rule.environment.name if rule.environment else "")
     state = place.open_state()
     try:
-        before = read_head(state)
-        manifest = read_manifest(state, before.head)
+        before, manifest = read_released(state)
         check_signature(root, fleet, manifest)
         leftover = read_leftover(state, before.head.intent, manifest)
         tree = opened_tree(fleet, _open_secrets(fleet, rule), _key(state, before, manifest, writing=writing))

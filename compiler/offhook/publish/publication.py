@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from offhook.publish.head import Intent, Wave, forgotten, read_json, write_manifest, write_once
+from offhook.problem import OffhookError
+from offhook.publish.head import Intent, Wave, named, nameless, read_json, write_manifest, write_once
 from offhook.publish.hold import Hold
 from offhook.publish.manifest import Manifest, damaged
 from offhook.publish.opened_tree import FileRow, OpenedTree, Survey
@@ -41,6 +43,13 @@ class Publication:
     steps: Steps
     progress: Progress
     processes: int = 1
+
+    def tidy(self) -> None:
+        """Delete what stopped runs left in the state, as far as the world allows it."""
+        with suppress(OffhookError):
+            left = nameless(self.state, self.hold.head)
+            self.hold.check()
+            self.state.delete(left)
 
     def upload(self) -> None:
         """Put everything in its place that phones' own files refer to."""
@@ -71,10 +80,13 @@ class Publication:
         self._delete(self.steps.deletes)
         path = write_manifest(self.state, replace(manifest, superseded=self.steps.superseded))
         records = (write_once(self.state, f"records/{manifest.release}", _json(record)),) if record else ()
+        former = self.hold.head
         head = self.hold.change(
             lambda head: replace(head, manifest=path, intent=None, records=(*head.records, *records))
         )
-        self.state.delete(forgotten(self.state, head))
+        # the hold is gone: another run may be writing its plan, so that only what is known by name is deleted
+        with suppress(OffhookError):
+            self.state.delete(sorted(named(former) - named(head)))
         return path
 
     def _send(self, step: str, tree: OpenedTree, survey: Survey, paths: Iterable[str]) -> None:
