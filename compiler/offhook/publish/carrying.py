@@ -88,7 +88,7 @@ def begin(prepared: Prepared, hold: Hold, *, processes: int, progress: Progress)
         progress,
         processes,
     )
-    publication.tidy()
+    publication.tidy(stopped=prepared.before.head.intent is not None)
     return publication
 
 

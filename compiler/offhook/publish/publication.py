@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,7 +22,7 @@ from offhook.publish.opened_tree import FileRow, OpenedTree, Survey
 from offhook.publish.paths import is_common, is_referred_to, phone_of
 from offhook.publish.places import Place
 from offhook.publish.plan import Leftover, Steps
-from offhook.publish.roots.root import State
+from offhook.publish.roots.root import State, is_temporary
 from offhook.publish.transfer import send
 
 Progress = Callable[[str, int, int], None]
@@ -44,12 +44,18 @@ class Publication:
     progress: Progress
     processes: int = 1
 
-    def tidy(self) -> None:
-        """Delete what stopped runs left in the state, as far as the world allows it."""
+    def tidy(self, *, stopped: bool) -> None:
+        """Delete what stopped runs left, as far as the world allows it; `stopped`: one may have written to the root."""
         with suppress(OffhookError):
             left = nameless(self.state, self.hold.head)
             self.hold.check()
             self.state.delete(left)
+        if stopped:
+            # where such a run was only paused, it cannot rename any more what it had begun to write
+            with suppress(OffhookError), closing(self.place.open_root()) as root:
+                left = [one.path for one in root.list() if is_temporary(one.path)]
+                self.hold.check()
+                root.delete(left)
 
     def upload(self) -> None:
         """Put everything in its place that phones' own files refer to."""
