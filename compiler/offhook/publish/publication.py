@@ -22,7 +22,8 @@ from offhook.publish.opened_tree import FileRow, OpenedTree, Survey
 from offhook.publish.paths import is_common, is_referred_to, phone_of
 from offhook.publish.places import Place
 from offhook.publish.plan import Leftover, Steps
-from offhook.publish.roots.root import State, is_temporary
+from offhook.publish.roots.held import HeldRoot
+from offhook.publish.roots.root import Root, State, is_temporary
 from offhook.publish.transfer import send
 
 Progress = Callable[[str, int, int], None]
@@ -52,10 +53,8 @@ class Publication:
             self.state.delete(left)
         if stopped:
             # where such a run was only paused, it cannot rename any more what it had begun to write
-            with suppress(OffhookError), closing(self.place.open_root()) as root:
-                left = [one.path for one in root.list() if is_temporary(one.path)]
-                self.hold.check()
-                root.delete(left)
+            with suppress(OffhookError), closing(self._open_root()) as root:
+                root.delete([one.path for one in root.list() if is_temporary(one.path)])
 
     def upload(self) -> None:
         """Put everything in its place that phones' own files refer to."""
@@ -110,21 +109,23 @@ class Publication:
             send(
                 shares,
                 wanted,
-                self.place.open_root,
+                self._open_root,
                 about=about,
                 processes=self.processes,
                 progress=watch,
             )
 
+    def _open_root(self) -> Root:
+        return HeldRoot(self.place.open_root(), self.hold.check)
+
     def _delete(self, paths: Collection[str]) -> None:
         """Delete files: boot files first, so that none is there without what it includes."""
         if not paths:
             return
-        root = self.place.open_root()
+        root = self._open_root()
         try:
             for group in ([path for path in paths if path.endswith(".boot")], [*paths]):
                 for start in range(0, len(group), 1_000):
-                    self.hold.check()
                     root.delete(group[start : start + 1_000])
                     self.progress("delete", min(start + 1_000, len(group)), len(group))
         finally:
