@@ -9,9 +9,10 @@ what may have been written. A rollout calls `switch` wave by wave; `switch_back`
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from offhook.problem import OffhookError
@@ -29,6 +30,7 @@ from offhook.publish.transfer import send
 Progress = Callable[[str, int, int], None]
 """Is told the step ("upload", "switch", "delete"), how many files are done, of how many."""
 
+_PLAN = "intents/intent"
 NEW, OLD = "new", "old"
 
 
@@ -44,6 +46,8 @@ class Publication:
     steps: Steps
     progress: Progress
     processes: int = 1
+    returned: dict[str, FileRow] = field(default_factory=dict)
+    """What phones that were switched back are told of, and the new tree does not have."""
 
     def tidy(self, *, stopped: bool) -> None:
         """Delete what stopped runs left, as far as the world allows it; `stopped`: one may have written to the root."""
@@ -74,16 +78,23 @@ class Publication:
         """
         there = [path for path in known.files if phone_of(path) in macs]
         gone = [path for path in self.survey.files if phone_of(path) in macs and path not in known.files]
+        # what both trees have stays as the new one has it: other phones are there. Today's secrets may have given what
+        # boot files include another name
+        back = [path for path in known.files if is_referred_to(path) and path not in self.survey.files]
+        self._intend({path: known.files[path] for path in (*back, *there)})
+        self.returned.update((path, known.files[path]) for path in back)
         with self._wave(OLD, macs):
-            # today's secrets may have given what boot files include another name
-            self._send("upload", former, known, [path for path in known.files if is_referred_to(path)])
+            self._send("upload", former, known, back)
             self._send("switch", former, known, there)
             self._delete(sorted(gone))
 
     def finish(self, manifest: Manifest, record: Any = None) -> str:
         """Delete what is not wanted, put the manifest and a release's record in their place, and return its path."""
         self._delete(self.steps.deletes)
-        path = write_manifest(self.state, replace(manifest, superseded=self.steps.superseded))
+        now = int(time.time())
+        returned = {path: (row, now) for path, row in self.returned.items() if path not in self.steps.deletes}
+        superseded = {**returned, **self.steps.superseded}
+        path = write_manifest(self.state, replace(manifest, superseded=superseded))
         records = (write_once(self.state, f"records/{manifest.release}", _json(record)),) if record else ()
         former = self.hold.head
         head = self.hold.change(
@@ -114,6 +125,14 @@ class Publication:
                 processes=self.processes,
                 progress=watch,
             )
+
+    def _intend(self, more: Mapping[str, FileRow]) -> None:
+        """Say that these may be written, too."""
+        intent = _of(self.hold.head.intent)
+        body = read_json(self.state, intent.plan)
+        body["inherited"] |= {path: row for path, row in more.items() if path not in body["files"]}
+        plan = write_once(self.state, _PLAN, _json(body))
+        self.hold.change(lambda head: replace(head, intent=replace(_of(head.intent), plan=plan)))
 
     def _open_root(self) -> Root:
         return HeldRoot(self.place.open_root(), self.hold.check)
@@ -170,7 +189,7 @@ def write_intended(state: State, survey: Survey, steps: Steps, leftover: Leftove
     files: dict[str, FileRow | None] = {path: survey.files[path] for path in steps.writes}
     files.update((path, None) for path in steps.deletes)
     inherited = {path: row for path, row in leftover.files.items() if path not in files}
-    return write_once(state, "intents/intent", _json({"files": files, "inherited": inherited}))
+    return write_once(state, _PLAN, _json({"files": files, "inherited": inherited}))
 
 
 def read_leftover(state: State, intent: Intent | None, manifest: Manifest) -> Leftover:
