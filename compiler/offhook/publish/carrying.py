@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 from offhook import __version__
 from offhook.problem import OffhookError
-from offhook.publish.hold import Hold, Patience, new_intent, owner_name, take_hold
+from offhook.publish.hold import Hold, Lost, Patience, new_intent, owner_name, take_hold
+from offhook.publish.keyed import read_key
 from offhook.publish.limits import Verdict
 from offhook.publish.manifest import Manifest
 from offhook.publish.prepared import Prepared, limits_said
@@ -88,6 +89,8 @@ def begin(prepared: Prepared, hold: Hold, *, processes: int, progress: Progress)
         progress,
         processes,
     )
+    if prepared.manifest.release == 0 and not prepared.tree.key.is_key(read_key(prepared.state)):
+        raise Lost(f"{prepared.state.name}: another publish made another key", hint="run publish again")
     publication.tidy(stopped=prepared.before.head.intent is not None)
     return publication
 

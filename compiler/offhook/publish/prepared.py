@@ -172,7 +172,7 @@ def _key(state: State, before: Versioned, manifest: Manifest, *, writing: bool) 
         if manifest.release:
             raise OffhookError(f"{state.name}: the key is gone, and a manifest was made with it", hint="restore it")
         return make_key(state) if writing else new_key()
-    if before.head.key and key.of_text("key", "") != before.head.key:
+    if manifest.release and before.head.key and key.of_text("key", "") != before.head.key:
         raise OffhookError(f"{state.name}: the key is not the one that the manifest was made with", hint="restore it")
     return key
 
