@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from offhook import __version__
 from offhook.problem import OffhookError
 from offhook.publish.cloudfront import invalidate
-from offhook.publish.hold import Hold, Patience, new_intent, take_hold
+from offhook.publish.hold import Hold, Lost, Patience, new_intent, take_hold
+from offhook.publish.keyed import read_key
 from offhook.publish.limits import Verdict
 from offhook.publish.manifest import Manifest
 from offhook.publish.prepared import Prepared, limits_said
@@ -100,8 +101,8 @@ def hold_of(prepared: Prepared, *, patience: Patience, say: Callable[[str], None
 
 
 def begin(prepared: Prepared, hold: Hold, *, processes: int, progress: Progress) -> Publication:
-    """Return the publication, for which this run has the hold."""
-    return Publication(
+    """Return the publication, for which this run has the hold; what stopped runs left is gone."""
+    publication = Publication(
         prepared.place,
         prepared.state,
         hold,
@@ -111,6 +112,10 @@ def begin(prepared: Prepared, hold: Hold, *, processes: int, progress: Progress)
         progress,
         processes,
     )
+    if prepared.manifest.release == 0 and not prepared.tree.key.is_key(read_key(prepared.state)):
+        raise Lost(f"{prepared.state.name}: another publish made another key", hint="run publish again")
+    publication.tidy(stopped=prepared.before.head.intent is not None)
+    return publication
 
 
 def next_manifest(prepared: Prepared) -> Manifest:

@@ -144,22 +144,36 @@ def read_json(state: State, path: str) -> Any:
         raise damaged(f"{state.name}/{path}") from error
 
 
-def forgotten(state: State, head: Head, *former: Head) -> list[str]:
-    """Return the objects of the state that a head does not name: of former releases and stopped runs.
+def read_released(state: State) -> tuple[Versioned, Manifest]:
+    """Return the head, and the manifest that it names. Raises OffhookError where one of them is gone or damaged."""
+    while True:
+        before = read_head(state)
+        try:
+            return before, read_manifest(state, before.head)
+        except OffhookError:
+            # a publish that ended meanwhile took the manifest away
+            if read_head(state).version == before.version:
+                raise
 
-    Where a state cannot be listed, those that the `former` heads named.
+
+def named(head: Head) -> frozenset[str]:
+    """Return the objects that a head names; when no head does any more, none ever will again."""
+    plans = () if head.intent is None else (head.intent.plan, *(wave.phones for wave in head.intent.waves))
+    return frozenset(filter(None, (head.manifest, *head.records, *plans)))
+
+
+def nameless(state: State, head: Head) -> list[str]:
+    """Return the objects of the state that the head does not name: of stopped runs, and of those that came too late.
+
+    A state that cannot be listed keeps them.
+
+    Only for whoever has the hold: what a run that may still take it has just written is not named yet, either.
     """
-    named = _named(head)
+    known = named(head)
     try:
-        return [one.path for one in state.list() if one.path.startswith(_FOLDERS) and one.path not in named]
+        return [one.path for one in state.list() if one.path.startswith(_FOLDERS) and one.path not in known]
     except Unlistable:
-        return sorted({path for one in former for path in _named(one)} - named)
-
-
-def _named(head: Head) -> set[str]:
-    intent = head.intent
-    waves = {intent.plan, *(wave.phones for wave in intent.waves)} if intent is not None else set()
-    return ({head.manifest} if head.manifest else set()) | set(head.records) | waves
+        return []
 
 
 def _bytes(head: Head) -> bytes:

@@ -8,23 +8,25 @@ old is watched for a while by this machine's own clock first.
 from __future__ import annotations
 
 import getpass
+import mmap
 import os
 import platform
 import secrets
+import struct
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import TracebackType
 
 from offhook.problem import OffhookError
 from offhook.publish.head import Head, Intent, Versioned, read_head, swap
 from offhook.publish.lock import Lock
 from offhook.publish.roots.root import State
+from offhook.publish.signs import is_alive, is_recent, this_process
 
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_TIME = struct.Struct("=d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,10 @@ class Hold:
         self._patience = patience
         self._guard = threading.Lock()
         self._lost = ""
-        self._alive = time.monotonic()
+        self._process = os.getpid()
+        # forked children write for this process, and must see when it has lost the hold
+        self._alive = mmap.mmap(-1, _TIME.size)
+        self._lives(time.monotonic())
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._renew, daemon=True)
 
@@ -80,10 +85,18 @@ class Hold:
             self._lock.leave()
 
     def check(self) -> None:
-        """Raise Lost where somebody took over, or where this run gave no sign of life for too long."""
+        """Raise Lost where somebody took over, or where this run gave no sign of life for too long.
+
+        A forked child may ask, too: it has lost the hold with its parent, and when that has ended.
+        """
         if self._lost:
             raise Lost(self._lost, hint="see who publishes; then run publish again")
-        if time.monotonic() - self._alive > self._patience.lease_s:
+        if self._process not in (os.getpid(), os.getppid()):
+            raise Lost("the publish that this process worked for has ended", hint="run publish again")
+        (alive,) = _TIME.unpack_from(self._alive)
+        if alive < 0:
+            raise Lost(f"another publish took {self._state.name} over", hint="see who publishes; then run it again")
+        if time.monotonic() - alive > self._patience.lease_s:
             self._lost = f"{self._state.name} did not take a sign of life for {self._patience.lease_s:.0f} seconds"
             self.check()
 
@@ -94,17 +107,36 @@ class Hold:
         """
         with self._guard:
             self.check()
-            head = make(self._held.head)
-            if head.intent is not None:
-                head = replace(head, intent=replace(head.intent, at=0 if leaving else int(time.time())))
-            swapped = swap(self._state, self._held, head)
+            # whoever watches may have seen the sign as soon as it was sent
+            began = time.monotonic()
+            swapped = self._swapped(make, leaving=leaving)
             if swapped is None:
                 self._lost = f"another publish took {self._state.name} over"
+                self._lives(-1.0)
                 self.check()
                 raise AssertionError
             self._held = swapped
-            self._alive = time.monotonic()
+            self._lives(began)
             return swapped.head
+
+    def _swapped(self, make: Callable[[Head], Head], *, leaving: bool) -> Versioned | None:
+        """Swap the head; once more where the one that is there is this run's: an answer was lost on its way."""
+        held = self._held
+        for _ in range(2):
+            head = make(held.head)
+            if head.intent is not None:
+                head = replace(head, intent=replace(head.intent, at=0 if leaving else int(time.time())))
+            swapped = swap(self._state, held, head)
+            if swapped is not None:
+                return swapped
+            held, former = read_head(self._state), held.head.intent
+            if held.head.intent is None or former is None or held.head.intent.id != former.id:
+                return None
+        return None
+
+    def _lives(self, at: float) -> None:
+        """Say when the last sign of life was, by the monotonic clock; below zero: the hold is lost."""
+        _TIME.pack_into(self._alive, 0, at)
 
     def _renew(self) -> None:
         while not self._ending.wait(self._patience.renew_s):
@@ -129,14 +161,15 @@ def take_hold(
 
     Raises Lost where somebody else holds it, or swapped the head meanwhile.
     """
+    began = time.monotonic()
     lock = None
     if not state.swaps():
         say(f"{state.name} does not compare and swap: a lock file is used, which is weaker; publish from one place")
-        lock = Lock(state, owner_name(), lease_s=patience.lease_s, settle_s=patience.settle_s)
+        lock = Lock(state, owner_name(), lease_s=patience.lease_s, renew_s=patience.renew_s, settle_s=patience.settle_s)
         lock.take()
     try:
         if before.head.intent is not None:
-            _take_over(state, before, patience, say)
+            _take_over(state, before, patience, say, began)
         held = swap(state, before, head)
         if held is None:
             now = read_head(state).head
@@ -151,7 +184,7 @@ def take_hold(
 
 def new_intent(plan: str, commit: str, sealed: str) -> Intent:
     """Return an intent of this process."""
-    return Intent(secrets.token_hex(8), owner_name(), _process(os.getpid()), int(time.time()), plan, commit, sealed)
+    return Intent(secrets.token_hex(8), owner_name(), this_process(), int(time.time()), plan, commit, sealed)
 
 
 def owner_name() -> str:
@@ -164,43 +197,29 @@ def owner_name() -> str:
     return f"{user}@{platform.node() or 'somewhere'}{f' (run {run})' if run else ''}"
 
 
-def is_alive(intent: Intent) -> bool | None:
-    """Tell whether the process of an intent runs; None where that cannot be known: on another machine."""
-    parts = intent.process.split(" ")
-    ours = _process(os.getpid()).split(" ")
-    if len(parts) != 3 or len(ours) != 3 or parts[0] != ours[0] or not parts[1].isdecimal():
-        return None
-    return _process(int(parts[1])) == intent.process
+def _take_over(state: State, before: Versioned, patience: Patience, say: Callable[[str], None], began: float) -> None:
+    """Return where the holder is gone. Raises Lost where it is not, or may not be.
 
-
-def _take_over(state: State, before: Versioned, patience: Patience, say: Callable[[str], None]) -> None:
-    """Return where the holder is gone. Raises Lost where it is not, or may not be."""
+    `began` is when the head was known to be as it was read, by the monotonic clock. A holder that is cut off stops by
+    itself when it could give no sign for `lease_s`, and is watched for longer than that: no clock is believed.
+    """
     intent = before.head.intent
     assert intent is not None
-    alive = is_alive(intent)
+    alive = is_alive(intent.process)
     if alive is False or intent.at == 0:
         return
-    age = time.time() - intent.at
-    if alive or age < patience.lease_s:
-        clocks = "; the clocks of its machine and of this one differ" if age < -patience.lease_s else ""
+    if alive or is_recent(intent.at, patience.lease_s):
+        number = intent.process.split(" ")[1] if alive else ""
+        stopped = f"end process {number}" if alive else f"run this again in {patience.lease_s:.0f} seconds"
         raise Lost(
-            f"{intent.owner} publishes to this environment{clocks}",
-            hint=f"wait until it is done; if it was stopped, run this again in {patience.lease_s:.0f} seconds",
+            f"{intent.owner} publishes to this environment", hint=f"wait until it is done; if it hangs, {stopped}"
         )
     say(f"the publish of {intent.owner} gave no sign of life; it is watched before it is taken over")
-    end = time.monotonic() + 2 * patience.renew_s
-    while time.monotonic() < end:
-        time.sleep(min(1.0, patience.renew_s / 5))
+    end = began + patience.lease_s + patience.renew_s
+    while True:
         if read_head(state).version != before.version:
             raise Lost(f"{intent.owner} publishes to this environment", hint="wait until it is done")
-
-
-def _process(number: int) -> str:
-    """A process for others on its machine: the machine's boot and container, the number, the start; "" if unknown."""
-    try:
-        boot = f"{_BOOT_ID.read_text().strip()}/{os.readlink('/proc/self/ns/pid')}"
-        # the name, in parentheses, may hold anything; the 20th field after it is the start (proc(5))
-        started = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError, UnicodeDecodeError):
-        return ""
-    return f"{boot} {number} {started}"
+        left = end - time.monotonic()
+        if left <= 0:
+            return
+        time.sleep(min(1.0, patience.renew_s / 5, left))

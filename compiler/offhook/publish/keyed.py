@@ -38,6 +38,10 @@ class Key:
         """Return the digest of a file's content: 32 hex digits."""
         return hmac.digest(self.__bytes, b"file\0" + content, "sha256").hex()[:_HEX]
 
+    def is_key(self, other: Key | None) -> bool:
+        """Tell whether the other key is the same."""
+        return other is not None and hmac.compare_digest(self.__bytes, other.__bytes)
+
     def of_text(self, kind: str, text: str) -> str:
         """Return the digest of something else, which is never mistaken for a file's."""
         return hmac.digest(self.__bytes, f"{kind}\0{text}".encode(), "sha256").hex()[:_HEX]
@@ -63,9 +67,13 @@ def read_key(state: State) -> Key | None:
 
 
 def make_key(state: State) -> Key:
-    """Return the environment's key, made where there is none; of several runs that make one, all take the same."""
+    """Return the environment's key, made where there is none; of several runs that make one, all take the same.
+
+    Where the state cannot compare and swap, they may not: `Key.is_key` tells, under the hold.
+    """
     found = read_key(state)
     if found is None:
+        state.swaps()  # from here on it knows whether it can compare
         state.write_version(KEY, f"{secrets.token_hex(32)}\n".encode(), None)
         found = read_key(state)
     if found is None:

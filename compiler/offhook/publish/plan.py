@@ -74,7 +74,9 @@ def plan_steps(manifest: Manifest, leftover: Leftover, wanted: Survey, now: int)
     superseded: Superseded = {}
     for path, row in _not_wanted(manifest, leftover, wanted.files):
         mac = phone_of(path)
-        since = manifest.superseded[path][1] if path in manifest.superseded else now
+        # a stopped run may have told phones of it once more
+        waits = path in manifest.superseded and leftover.files.get(path) is None
+        since = manifest.superseded[path][1] if waits else now
         if (mac and mac not in wanted.phones) or now - since >= GRACE_S:
             deletes.append(path)
         else:

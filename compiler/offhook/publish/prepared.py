@@ -15,7 +15,7 @@ from offhook.diff import Diff, diff
 from offhook.git.repository import open_git, resolve
 from offhook.problem import OffhookError
 from offhook.publish.gate import check_signature, commit_of
-from offhook.publish.head import Versioned, read_head, read_manifest
+from offhook.publish.head import Versioned, read_released
 from offhook.publish.keyed import Key, make_key, new_key, read_key
 from offhook.publish.limits import (
     CHANGED,
@@ -118,10 +118,9 @@ def prepare(
     place = place_of(root, rule.environment, rule.environment.name if rule.environment else "")
     state = place.open_state()
     try:
-        before = read_head(state)
-        manifest = read_manifest(state, before.head)
+        before, manifest = read_released(state)
         check_signature(root, fleet, manifest)
-        leftover = read_leftover(state, before.head.intent)
+        leftover = read_leftover(state, before.head.intent, manifest)
         if repair and manifest.release:
             leftover = _with_drift(leftover, place)
         tree = opened_tree(fleet, _open_secrets(fleet, rule), _key(state, before, manifest, writing=writing))
@@ -202,7 +201,7 @@ def _key(state: State, before: Versioned, manifest: Manifest, *, writing: bool) 
         if manifest.release:
             raise OffhookError(f"{state.name}: the key is gone, and a manifest was made with it", hint="restore it")
         return make_key(state) if writing else new_key()
-    if before.head.key and key.of_text("key", "") != before.head.key:
+    if manifest.release and before.head.key and key.of_text("key", "") != before.head.key:
         raise OffhookError(f"{state.name}: the key is not the one that the manifest was made with", hint="restore it")
     return key
 

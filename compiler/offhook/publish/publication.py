@@ -9,23 +9,28 @@ what may have been written. A rollout calls `switch` wave by wave; `switch_back`
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from offhook.publish.head import Intent, Wave, forgotten, read_json, write_manifest, write_once
+from offhook.problem import OffhookError
+from offhook.publish.head import Intent, Wave, named, nameless, read_json, write_manifest, write_once
 from offhook.publish.hold import Hold
-from offhook.publish.manifest import Manifest
+from offhook.publish.manifest import Manifest, damaged
 from offhook.publish.opened_tree import FileRow, OpenedTree, Survey
 from offhook.publish.paths import is_common, is_referred_to, phone_of
 from offhook.publish.places import Place
 from offhook.publish.plan import Leftover, Steps
-from offhook.publish.roots.root import State
+from offhook.publish.roots.held import HeldRoot
+from offhook.publish.roots.root import Root, State, is_temporary
 from offhook.publish.transfer import send
 
 Progress = Callable[[str, int, int], None]
 """Is told the step ("upload", "switch", "delete"), how many files are done, of how many."""
 
+_PLAN = "intents/intent"
 NEW, OLD = "new", "old"
 
 
@@ -41,6 +46,19 @@ class Publication:
     steps: Steps
     progress: Progress
     processes: int = 1
+    returned: dict[str, FileRow] = field(default_factory=dict)
+    """What phones that were switched back are told of, and the new tree does not have."""
+
+    def tidy(self, *, stopped: bool) -> None:
+        """Delete what stopped runs left, as far as the world allows it; `stopped`: one may have written to the root."""
+        with suppress(OffhookError):
+            left = nameless(self.state, self.hold.head)
+            self.hold.check()
+            self.state.delete(left)
+        if stopped:
+            # where such a run was only paused, it cannot rename any more what it had begun to write
+            with suppress(OffhookError), closing(self._open_root()) as root:
+                root.delete([one.path for one in root.list() if is_temporary(one.path)])
 
     def upload(self) -> None:
         """Put everything in its place that phones' own files refer to."""
@@ -60,9 +78,13 @@ class Publication:
         """
         there = [path for path in known.files if phone_of(path) in macs]
         gone = [path for path in self.survey.files if phone_of(path) in macs and path not in known.files]
+        # what both trees have stays as the new one has it: other phones are there. Today's secrets may have given what
+        # boot files include another name
+        back = [path for path in known.files if is_referred_to(path) and path not in self.survey.files]
+        self._intend({path: known.files[path] for path in (*back, *there)})
+        self.returned.update((path, known.files[path]) for path in back)
         with self._wave(OLD, macs):
-            # today's secrets may have given what boot files include another name
-            self._send("upload", former, known, [path for path in known.files if is_referred_to(path)])
+            self._send("upload", former, known, back)
             self._send("switch", former, known, there)
             self._delete(sorted(gone))
 
@@ -72,13 +94,18 @@ class Publication:
         `record` makes a release's record, given that path: it waits in the state until git has it.
         """
         self._delete(self.steps.deletes)
-        path = write_manifest(self.state, replace(manifest, superseded=self.steps.superseded))
+        now = int(time.time())
+        returned = {path: (row, now) for path, row in self.returned.items() if path not in self.steps.deletes}
+        superseded = {**returned, **self.steps.superseded}
+        path = write_manifest(self.state, replace(manifest, superseded=superseded))
         records = (write_once(self.state, f"records/{manifest.release}", record(path)),) if record else ()
-        last = self.hold.head
+        former = self.hold.head
         head = self.hold.change(
             lambda head: replace(head, manifest=path, intent=None, records=(*head.records, *records))
         )
-        self.state.delete(forgotten(self.state, head, last, self.hold.before))
+        # the hold is gone: another run may be writing its plan, so that only what is known by name is deleted
+        with suppress(OffhookError):
+            self.state.delete(sorted(named(former) - named(head)))
         return path
 
     def _send(self, step: str, tree: OpenedTree, survey: Survey, paths: Iterable[str]) -> None:
@@ -97,22 +124,32 @@ class Publication:
             send(
                 shares,
                 wanted,
-                self.place.open_root,
+                self._open_root,
                 about=about,
                 processes=min(self.processes, pace.processes),
                 threads=pace.threads,
                 progress=watch,
             )
 
+    def _intend(self, more: Mapping[str, FileRow]) -> None:
+        """Say that these may be written, too."""
+        intent = _of(self.hold.head.intent)
+        body = read_json(self.state, intent.plan)
+        body["inherited"] |= {path: row for path, row in more.items() if path not in body["files"]}
+        plan = write_once(self.state, _PLAN, _json(body))
+        self.hold.change(lambda head: replace(head, intent=replace(_of(head.intent), plan=plan)))
+
+    def _open_root(self) -> Root:
+        return HeldRoot(self.place.open_root(), self.hold.check)
+
     def _delete(self, paths: Collection[str]) -> None:
         """Delete files: boot files first, so that none is there without what it includes."""
         if not paths:
             return
-        root = self.place.open_root()
+        root = self._open_root()
         try:
             for group in ([path for path in paths if path.endswith(".boot")], [*paths]):
                 for start in range(0, len(group), 1_000):
-                    self.hold.check()
                     root.delete(group[start : start + 1_000])
                     self.progress("delete", min(start + 1_000, len(group)), len(group))
         finally:
@@ -154,27 +191,38 @@ class _WaveOf:
 
 def write_intended(state: State, survey: Survey, steps: Steps, leftover: Leftover) -> str:
     """Write what a publish may write and delete, and what stopped ones may have; return the object's path."""
-    files: dict[str, FileRow | None] = {**leftover.files}
-    files.update((path, survey.files[path]) for path in steps.writes)
+    files: dict[str, FileRow | None] = {path: survey.files[path] for path in steps.writes}
     files.update((path, None) for path in steps.deletes)
-    return write_once(state, "intents/intent", _json({"files": files}))
+    inherited = {path: row for path, row in leftover.files.items() if path not in files}
+    return write_once(state, _PLAN, _json({"files": files, "inherited": inherited}))
 
 
-def read_leftover(state: State, intent: Intent | None) -> Leftover:
-    """Return what a stopped publish may have written, and which of it is sure to be there."""
+def read_leftover(state: State, intent: Intent | None, manifest: Manifest) -> Leftover:
+    """Return what a stopped publish may have written, and which of it is sure to be there.
+
+    Where its plan is gone nobody knows what it wrote: everything is unsure. Raises OffhookError where it is damaged.
+    """
     if intent is None:
         return Leftover()
-    body = read_json(state, intent.plan) or {"files": {}}
-    files = {path: FileRow(str(row[0]), int(row[1])) if row else None for path, row in body["files"].items()}
-    sure = {path for path in files if is_referred_to(path)} if intent.uploaded else set()
-    where: dict[str, bool] = {}
-    for wave in intent.waves:
-        for mac in read_json(state, wave.phones) or ():
-            where[mac] = wave.done and wave.to == NEW
-    sure |= {path for path in files if where.get(phone_of(path))}
+    body = read_json(state, intent.plan)
+    if body is None:
+        return Leftover({**{path: row for path, (row, _) in manifest.superseded.items()}, **manifest.files})
+    try:
+        files, inherited = _rows(body["files"]), _rows(body["inherited"])
+        where = {
+            mac: wave.done and wave.to == NEW for wave in intent.waves for mac in read_json(state, wave.phones) or ()
+        }
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise damaged(f"{state.name}/{intent.plan}") from error
+    # what the run before it may have written is no surer now
+    sure = {path for path in files if (intent.uploaded and is_referred_to(path)) or where.get(phone_of(path))}
     if any(wave.to == OLD for wave in intent.waves):
         sure = set()
-    return Leftover(files, frozenset(sure))
+    return Leftover({**inherited, **files}, frozenset(sure))
+
+
+def _rows(files: Mapping[str, Any]) -> dict[str, FileRow | None]:
+    return {path: FileRow(str(row[0]), int(row[1])) if row else None for path, row in files.items()}
 
 
 def _groups(paths: Iterable[str]) -> Iterator[list[str]]:

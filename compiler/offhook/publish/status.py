@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from offhook.problem import OffhookError
-from offhook.publish.head import Intent, read_head, read_manifest
+from offhook.publish.head import Intent, read_released
 from offhook.publish.keyed import Key, read_key
 from offhook.publish.manifest import Manifest
 from offhook.publish.opened_tree import FileRow
@@ -49,11 +49,11 @@ def drift(place: Place, *, quick: bool = False, progress: Callable[[int, int], N
     """Return how an environment's root differs from what was published. Raises OffhookError where nothing was."""
     state = place.open_state()
     try:
-        head = read_head(state).head
-        manifest = read_manifest(state, head)
+        before, manifest = read_released(state)
+        head = before.head
         if not manifest.release and head.intent is None:
             raise OffhookError(f"nothing was published to {place.name} yet", hint="offhook publish")
-        leftover = read_leftover(state, head.intent)
+        leftover = read_leftover(state, head.intent, manifest)
         key = read_key(state)
         if key is None:
             raise OffhookError(f"{state.name}: the key is gone", hint="restore it from a backup")

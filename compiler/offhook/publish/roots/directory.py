@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from offhook.problem import OffhookError
-from offhook.publish.roots.root import NOTHING, OWN, About, Stored, check_path, is_path, own_path
+from offhook.publish.roots.root import NOTHING, OWN, TEMPORARY, About, Stored, check_path, is_path, own_path
 from offhook.publish.roots.swapping import can_swap, look_and_write
 
 _LOCK = f"{OWN}lock"
@@ -83,7 +83,7 @@ class Directory:
             found = _status(name, folder)
             if found and not stat.S_ISREG(found.st_mode):
                 raise OffhookError(f"{self._path / path} is no regular file", hint="move it away")
-            temporary = own_path("", "part")
+            temporary = own_path("", TEMPORARY)
             try:
                 self._write_new(temporary, content, folder)
                 os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)

@@ -18,7 +18,7 @@ from offhook.problem import OffhookError
 from offhook.publish.roots.address import Address
 from offhook.publish.roots.connections import Connections
 from offhook.publish.roots.credentials import credentials_hint, find_credentials
-from offhook.publish.roots.root import NOTHING, About, RootOptions, Stored, check_path, is_path, own_path
+from offhook.publish.roots.root import NOTHING, TEMPORARY, About, RootOptions, Stored, check_path, is_path, own_path
 
 Result = TypeVar("Result")
 
@@ -177,7 +177,7 @@ class _Session:
         return body.getvalue()
 
     def write(self, path: str, content: bytes) -> None:
-        temporary = own_path(path, "part")
+        temporary = own_path(path, TEMPORARY)
         try:
             try:
                 self._store(temporary, content)

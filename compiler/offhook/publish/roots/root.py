@@ -22,6 +22,9 @@ MAX_PATH_BYTES = 900
 OWN = ".offhook-"
 """How the names of offhook's own files in a root begin: temporary files, locks and probes."""
 
+TEMPORARY = "part"
+"""What `own_path` is told for a temporary file."""
+
 _REFUSED = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]")
 
 
@@ -151,6 +154,11 @@ def is_path(path: str) -> bool:
 def is_own(path: str) -> bool:
     """Tell whether a listed path is offhook's own: left by a killed run, unless one is running now."""
     return path.rpartition("/")[2].startswith(OWN)
+
+
+def is_temporary(path: str) -> bool:
+    """Tell whether a listed path is a write's temporary file."""
+    return path.rpartition("/")[2].startswith(f"{OWN}{TEMPORARY}-")
 
 
 def own_path(path: str, what: str) -> str:

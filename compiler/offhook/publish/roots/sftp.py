@@ -24,7 +24,7 @@ from offhook.problem import OffhookError
 from offhook.publish.roots.address import Address
 from offhook.publish.roots.connections import Connections
 from offhook.publish.roots.credentials import credentials_hint, find_credentials
-from offhook.publish.roots.root import NOTHING, About, RootOptions, Stored, check_path, is_path, own_path
+from offhook.publish.roots.root import NOTHING, TEMPORARY, About, RootOptions, Stored, check_path, is_path, own_path
 
 Result = TypeVar("Result")
 
@@ -165,7 +165,7 @@ class Sftp:
         return found
 
     def _write(self, sftp: paramiko.SFTPClient, full: str, content: bytes) -> None:
-        temporary = own_path(full, "part")
+        temporary = own_path(full, TEMPORARY)
         try:
             try:
                 _put(sftp, temporary, content)

@@ -1,0 +1,127 @@
+"""Publishers that are stopped anywhere: each phone has its whole old or its whole new configuration, and a second run
+completes and leaves nothing behind."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import peers
+import places
+from publishers import KILL, LOSE, ONCE, REFUSE, Stage, Stop
+
+CHANGES = [(-1, 1), (0, 2), (1, 0), (2, 1), (3, 2)]
+"""The revision that was published last (-1: none), and another one to publish after its successor was stopped."""
+
+HOWS = (KILL, REFUSE, ONCE, LOSE)
+
+
+@pytest.fixture(scope="module", params=["flat", "layered"])
+def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    """A folder."""
+    folder = tmp_path_factory.mktemp(request.param)
+    return on_folder(folder, request.param)
+
+
+def on_folder(folder: Path, layout: str) -> Stage:
+    (folder / "served").mkdir()
+    (folder / "state").mkdir()
+    return Stage(folder, layout, {"publish": str(folder / "served"), "state": str(folder / "state")})
+
+
+def in_bucket(folder: Path, layout: str, endpoint: str) -> Stage:
+    bucket = f"s3://{places.BUCKET}/{layout}"
+    connection = {"endpoint": endpoint, "region": "us-east-1", "addressing": "path"}
+    where = {"publish": f"{bucket}/site", "state": f"{bucket}/state", "connection": connection}
+    return Stage(folder, layout, where)
+
+
+def stop_each(stage: Stage, last: int, other: int, stops: list[Stop], *, inside: bool = False) -> None:
+    """Stop the successor of a revision; then it, or the other revision, completes."""
+    for number, stop in enumerate(stops):
+        stage.at(last)
+        stage.stopped(last + 1, stop, inside=inside)
+        stage.completes(other if number % 2 else last + 1, grace=number % 4 < 2)
+
+
+def some(stage: Stage, last: int, every: int, hows: tuple[str, ...]) -> list[Stop]:
+    """Every so many calls, each stopped in one of these ways in turn."""
+    numbers = range((last + 1) % every, stage.calls[last + 1] + 1, every)
+    return [Stop(hows[turn % len(hows)], number) for turn, number in enumerate(numbers)]
+
+
+@pytest.mark.parametrize(("last", "other"), CHANGES)
+def test_a_second_run_completes(stage: Stage, last: int, other: int) -> None:
+    stop_each(stage, last, other, some(stage, last, 11, (KILL, LOSE)))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize(("last", "other"), CHANGES)
+def test_a_second_run_completes_wherever_the_first_was_stopped(stage: Stage, last: int, other: int, how: str) -> None:
+    stop_each(stage, last, other, some(stage, last, 1, (how,)))
+
+
+@pytest.mark.parametrize("every", [29, pytest.param(1, marks=pytest.mark.long)])
+def test_killed_inside_of_a_write(stage: Stage, every: int) -> None:
+    stops = [Stop(KILL, number) for number in range(0, 140, every)]
+    stop_each(stage, 0, 2, stops, inside=True)
+
+
+@pytest.mark.parametrize("seeds", [range(3), pytest.param(range(3, 120), marks=pytest.mark.long)])
+def test_three_stopped_one_after_the_other(stage: Stage, seeds: range) -> None:
+    for seed in seeds:
+        chance = random.Random(seed)
+        last = chance.randrange(-1, 5)
+        stage.at(last)
+        known = [last]
+        for _ in range(3):
+            number = chance.randrange(5)
+            known.append(number)
+            stop = Stop(chance.choice(HOWS), chance.randrange(stage.calls[number]))
+            ended = publish_stopped(stage, number, stop)
+            stage.are_whole(*known)
+            if ended == "done":
+                known = [number]
+        stage.completes(chance.randrange(5), grace=True)
+
+
+def publish_stopped(stage: Stage, number: int, stop: Stop) -> str:
+    from publishers import publish
+
+    return publish(stage.revisions[number], stop).how
+
+
+@pytest.fixture
+def credentials() -> Iterator[None]:
+    with places.environment():
+        yield
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("layout", ["flat", "layered"])
+def test_in_a_bucket(tmp_path: Path, credentials: None, layout: str) -> None:
+    with peers.moto() as endpoint:
+        places.s3_client(endpoint).create_bucket(Bucket=places.BUCKET)
+        stage = in_bucket(tmp_path, layout, endpoint)
+        stop_each(stage, 0, 2, some(stage, 0, 17, (KILL, LOSE)))
+
+
+@pytest.mark.peer
+@pytest.mark.long
+@pytest.mark.parametrize("layout", ["flat", "layered"])
+@pytest.mark.parametrize("kind", ["moto", "seaweedfs"])
+def test_in_a_bucket_wherever_it_was_stopped(tmp_path: Path, credentials: None, layout: str, kind: str) -> None:
+    starts: dict[str, Any] = {
+        "moto": peers.moto,
+        "seaweedfs": lambda: peers.seaweedfs(tmp_path, places.ACCESS_KEY, places.SECRET_KEY),
+    }
+    with starts[kind]() as endpoint:
+        places.s3_client(endpoint).create_bucket(Bucket=places.BUCKET)
+        stage = in_bucket(tmp_path, layout, endpoint)
+        for last, other in CHANGES:
+            stop_each(stage, last, other, some(stage, last, 2, HOWS))
