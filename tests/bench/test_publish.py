@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from publish_s3 import AWS, CHANGED, FIRST, OURS, contenders, race, write_tree
+from publish_s3 import AWS, CHANGED, FIRST, OURS, Bench, race
 from test_ratios import IS_ALONE, scratch
 
 import peers
@@ -17,12 +17,12 @@ __all__ = ["scratch"]
 @pytest.mark.peer
 def test_carrying_a_tree_is_quicker_than_syncing_it(scratch: Path) -> None:
     (scratch / "server").mkdir()
-    write_tree(scratch / "tree", 1_500)
     with environment(), peers.seaweedfs(scratch / "server", ACCESS_KEY, SECRET_KEY) as endpoint:
-        chosen = [one for one in contenders(endpoint) if one.name in (OURS, AWS)]
+        bench = Bench(scratch / "fleet", scratch / "tree", endpoint)
+        chosen = [one for one in bench.contenders() if one.name in (OURS, AWS)]
         if len(chosen) < 2:
             peers.missing("the AWS CLI is not installed")
-        runs = race(scratch / "tree", endpoint, chosen, first_runs=2, runs=3)
+        runs = race(bench, chosen, phones=750, first_runs=2, runs=3)
     took = {what: min(run.wall_s if IS_ALONE else run.cpu_s for run in found) for what, found in runs.items()}
     # seen: 4 and 7; the start of the process is most of the second, and does not grow with the tree
     assert took[FIRST, OURS] < took[FIRST, AWS] / 2, took
