@@ -21,6 +21,7 @@ from offhook.model import Phone
 from offhook.parallel import map_in_processes
 from offhook.publish.keyed import Key
 from offhook.publish.transfer import Content
+from offhook.secrets.opened_text import OpenedBytes, OpenedText
 from offhook.secrets.opening import Opened
 from offhook.secrets.reference import PREFIX
 from offhook.settings import Resolver, phones_of
@@ -117,7 +118,7 @@ class OpenedTree:
         layout = self.fleet.layout
         settings = self._resolver.resolve(phone)
         path, values = own_path(phone.mac, layout), own_values(settings, layout)
-        data = render_cfg(values if sealed else self._open(values)).encode()
+        data = render_cfg(values).encode() if sealed else OpenedBytes(render_cfg(self._open(values)).encode())
         names: Mapping[str, str] = {} if sealed else self._names
         if layout == LAYERED and not sealed:
             path = fingerprinted(path, self.key.of_file(data))
@@ -141,7 +142,7 @@ class OpenedTree:
 
     def _settings_digest(self, values: Mapping[str, str]) -> str:
         names, chosen = _ordered(tuple(values))
-        return self.key.of_text("settings", "\n".join((names, *chosen(values))))
+        return self.key.of_text("settings", OpenedText("\n".join((names, *chosen(values)))))
 
     def _open(self, values: Mapping[str, str]) -> Mapping[str, str]:
         closed = [name for name, value in values.items() if value.startswith(PREFIX)]
