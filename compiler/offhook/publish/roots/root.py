@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,6 +148,14 @@ def is_path(path: str) -> bool:
 def is_own(path: str) -> bool:
     """Tell whether a listed path is offhook's own: left by a killed run, unless one is running now."""
     return path.rpartition("/")[2].startswith(OWN)
+
+
+def forget(error: BaseException) -> None:
+    """Clear the variables of what an exception came through: libraries keep pieces of files, which hold passwords."""
+    seen: BaseException | None = error
+    while seen is not None:
+        traceback.clear_frames(seen.__traceback__)
+        seen = seen.__context__
 
 
 def own_path(path: str, what: str) -> str:
