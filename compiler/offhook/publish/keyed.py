@@ -12,6 +12,7 @@ from typing import final
 
 from offhook.problem import OffhookError
 from offhook.publish.roots.root import State
+from offhook.secrets.opened_text import OpenedBytes
 
 KEY = "key"
 """The key's path in the state: 64 hex digits."""
@@ -54,9 +55,10 @@ def new_key() -> Key:
 
 def read_key(state: State) -> Key | None:
     """Return the environment's key, None where there is none yet. Raises OffhookError where it is damaged."""
-    content = state.read(KEY)
-    if content is None:
+    found = state.read(KEY)
+    if found is None:
         return None
+    content, found = OpenedBytes(found), None
     try:
         key = bytes.fromhex(content.decode("ascii").strip())
     except ValueError:
@@ -74,7 +76,7 @@ def make_key(state: State) -> Key:
     found = read_key(state)
     if found is None:
         state.swaps()  # from here on it knows whether it can compare
-        state.write_version(KEY, f"{secrets.token_hex(32)}\n".encode(), None)
+        state.write_version(KEY, OpenedBytes(f"{secrets.token_hex(32)}\n".encode()), None)
         found = read_key(state)
     if found is None:
         raise OffhookError(f"{state.name} does not keep what is written to it", hint="is it the right place?")

@@ -21,6 +21,7 @@ from offhook.model import Phone
 from offhook.parallel import map_in_processes
 from offhook.publish.keyed import Key
 from offhook.publish.transfer import Content
+from offhook.secrets.opened_text import OpenedBytes, OpenedText
 from offhook.secrets.opening import Opened
 from offhook.secrets.reference import PREFIX
 from offhook.settings import Resolver, Settings, phones_of
@@ -115,7 +116,7 @@ class OpenedTree:
         layout, mac = self.fleet.layout, settings.phone.mac
         path, values = own_path(mac, layout), own_values(settings, layout)
         shown = opened if values is settings.values else {name: opened[name] for name in values}
-        data = render_cfg(shown).encode()
+        data = OpenedBytes(render_cfg(shown).encode())
         if layout == LAYERED:
             path = fingerprinted(path, self.key.of_file(data))
         shared = [self._names.get(one, one) for one in included(settings, layout)]
@@ -139,7 +140,7 @@ class OpenedTree:
 
     def _settings_digest(self, values: Mapping[str, str]) -> str:
         names, chosen = _ordered(tuple(values))
-        return self.key.of_text("settings", "\n".join((names, *chosen(values))))
+        return self.key.of_text("settings", OpenedText("\n".join((names, *chosen(values)))))
 
     def _open(self, values: Mapping[str, str]) -> Mapping[str, str]:
         closed = [name for name, value in values.items() if value.startswith(PREFIX)]

@@ -17,6 +17,7 @@ from offhook.publish.opened_tree import FileRow
 from offhook.publish.places import Place
 from offhook.publish.publication import read_leftover
 from offhook.publish.roots.root import Root, Unlistable, is_own
+from offhook.secrets.opened_text import OpenedBytes
 
 _AT_ONCE = 16
 _BATCH = 256
@@ -79,6 +80,10 @@ def drift(place: Place, *, quick: bool = False, progress: Callable[[int, int], N
     )
 
 
+def _hidden(content: bytes | None) -> OpenedBytes | None:
+    return None if content is None else OpenedBytes(content)
+
+
 def _sizes(root: Root) -> dict[str, int] | None:
     """What is on the root, by path; None where it cannot be listed. Offhook's own temporary files are nothing."""
     try:
@@ -107,7 +112,7 @@ def _differing(
             rest.append(path)
 
     def look(path: str) -> tuple[str, bool] | None:
-        content = root.read(path)
+        content = _hidden(root.read(path))
         if content is None:
             return path, False
         return None if key.of_file(content) == expected[path].digest else (path, True)

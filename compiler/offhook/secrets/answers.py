@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, NoReturn
 
 from offhook.problem import Mark
+from offhook.secrets.opened_text import OpenedText
 from offhook.source import InventoryFile
 
 
@@ -41,7 +42,8 @@ class Hidden(Closed):
     __slots__ = ("__reveal",)
 
     def __init__(self, value: str) -> None:
-        self.__reveal: Callable[[], str] = lambda: value
+        closed = OpenedText(value)
+        self.__reveal: Callable[[], str] = lambda: closed
 
     def reveal(self) -> str:
         """Return the value."""

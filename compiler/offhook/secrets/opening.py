@@ -13,6 +13,7 @@ from typing import Any
 
 from offhook.problem import Mark, OffhookError
 from offhook.secrets.answers import Answer, Closed, Fault, Found, Hidden, Request
+from offhook.secrets.opened_text import OpenedText
 from offhook.secrets.providers import aws_secretsmanager, aws_ssm, env, sops
 from offhook.secrets.reference import PREFIX, secret_name
 from offhook.source import InventoryFile
@@ -89,13 +90,12 @@ def open_secrets(
         raise ValueError("no name of a secret")  # not shown: it may be a value, given by mistake
     if not wanted:
         return Opened({})
+    environment = {name: OpenedText(value) for name, value in environment.items()}
     request = Request(wanted, provider, tuple(files), environment, places or {})
     answer = PROVIDERS[kind](request)
     faults = [*answer.faults, *_unanswered(request, answer)]
     faults += [fault for name in wanted if name in answer.values for fault in _unfit(name, answer.values[name])]
     if faults:
-        # a report that shows local variables shall not show the environment
-        del environment, request
         raise SecretsError(faults)
     return Opened({name: answer.values[name].value for name in wanted})
 

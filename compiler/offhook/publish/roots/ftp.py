@@ -18,7 +18,17 @@ from offhook.problem import OffhookError
 from offhook.publish.roots.address import Address
 from offhook.publish.roots.connections import Connections
 from offhook.publish.roots.credentials import credentials_hint, find_credentials
-from offhook.publish.roots.root import NOTHING, TEMPORARY, About, RootOptions, Stored, check_path, is_path, own_path
+from offhook.publish.roots.root import (
+    NOTHING,
+    TEMPORARY,
+    About,
+    RootOptions,
+    Stored,
+    check_path,
+    forget,
+    is_path,
+    own_path,
+)
 
 Result = TypeVar("Result")
 
@@ -104,6 +114,7 @@ class Ftp:
         except UnicodeDecodeError:
             raise OffhookError(f"{where} holds a name that is not UTF-8", hint="rename it on the server") from None
         except (OSError, EOFError, ftplib.Error) as error:
+            forget(error)
             raise _refused(error, where) from error
 
     def _connect(self) -> _Session:

@@ -19,7 +19,17 @@ from offhook.publish.roots.connections import Connections
 from offhook.publish.roots.credentials import find_credentials
 from offhook.publish.roots.http_refusals import Status, lost, refused_status
 from offhook.publish.roots.multistatus import Member, members
-from offhook.publish.roots.root import NOTHING, About, RootOptions, Stored, Unlistable, check_path, is_path, own_path
+from offhook.publish.roots.root import (
+    NOTHING,
+    About,
+    RootOptions,
+    Stored,
+    Unlistable,
+    check_path,
+    forget,
+    is_path,
+    own_path,
+)
 
 _CONNECTIONS = 8
 _PASSING = frozenset({429, 500, 502, 503, 504})
@@ -180,6 +190,7 @@ class Http:
         except Status as error:
             raise refused_status(error.status, method, self._where(path), options=self._options) from error
         except (requests.RequestException, OSError) as error:
+            forget(error)
             raise lost(error, self._where(path)) from error
         if answer.status_code not in fine:
             raise refused_status(answer.status_code, method, self._where(path), options=self._options)

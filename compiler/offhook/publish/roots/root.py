@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,6 +160,14 @@ def is_own(path: str) -> bool:
 def is_temporary(path: str) -> bool:
     """Tell whether a listed path is a write's temporary file."""
     return path.rpartition("/")[2].startswith(f"{OWN}{TEMPORARY}-")
+
+
+def forget(error: BaseException) -> None:
+    """Clear the variables of what an exception came through: libraries keep pieces of files, which hold passwords."""
+    seen: BaseException | None = error
+    while seen is not None:
+        traceback.clear_frames(seen.__traceback__)
+        seen = seen.__context__
 
 
 def own_path(path: str, what: str) -> str:

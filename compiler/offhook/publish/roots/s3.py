@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,7 +24,7 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, Inc
 
 from offhook.problem import OffhookError
 from offhook.publish.roots.address import Address
-from offhook.publish.roots.root import NOTHING, About, RootOptions, Stored, check_path, is_path
+from offhook.publish.roots.root import NOTHING, About, RootOptions, Stored, check_path, forget, is_path
 from offhook.publish.roots.s3_direct import Access, has_proxy
 from offhook.publish.roots.s3_refusals import code_of, refusal, refused_code, status_of
 from offhook.publish.roots.s3_signature import Keys
@@ -37,6 +38,9 @@ _BATCH = 1_000
 _CONNECTIONS = 32
 _STALE = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
 _PASSING = frozenset({"InternalError", "SlowDown", "ServiceUnavailable"})
+_TALKATIVE = ("botocore.auth", "botocore.endpoint", "botocore.parsers")
+"""Loggers that at DEBUG write requests, SHA-256 of what is sent, and answers, in which a server may repeat it."""
+
 _BROKEN_OFF = (HTTPClientError, IncompleteReadError, ResponseStreamingError)
 
 
@@ -44,6 +48,8 @@ def open_s3(address: Address, options: RootOptions) -> S3:
     """Return the bucket and prefix of an address. Raises OffhookError where no client can be made."""
     if address.username or address.port:
         raise OffhookError("an s3:// address is s3://bucket/prefix", hint="name the server as the endpoint")
+    for name in _TALKATIVE:
+        logging.getLogger(name).addFilter(_is_no_detail)
     config = Config(
         retries={"mode": "standard", "total_max_attempts": max(1, options.attempts)},
         connect_timeout=min(10.0, options.timeout_s),
@@ -228,6 +234,7 @@ class S3:
         try:
             yield
         except (BotoCoreError, ClientError) as error:
+            forget(error)
             raise refusal(error, where) from error
 
 
@@ -240,6 +247,10 @@ def _headers(about: About) -> dict[str, Any]:
     if about.commit:
         headers["Metadata"] = {"commit": about.commit}
     return headers
+
+
+def _is_no_detail(record: logging.LogRecord) -> bool:
+    return record.levelno > logging.DEBUG
 
 
 def _md5(content: bytes) -> str:

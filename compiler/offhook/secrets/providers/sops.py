@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 from offhook.problem import Mark, Problem
 from offhook.secrets.answers import Answer, Fault, Found, Hidden, Request, quoted
 from offhook.secrets.names import SecretFile, link_names, read_file
+from offhook.secrets.opened_text import OpenedBytes
 from offhook.source import InventoryFile
 
 TIMEOUT_S = 60.0
@@ -181,7 +182,7 @@ def _decrypt(
         return _Made(None, b"", b"")
     finally:
         running.discard(process)
-    return _Made(process.returncode, output, said)
+    return _Made(process.returncode, OpenedBytes(output), OpenedBytes(said))
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
