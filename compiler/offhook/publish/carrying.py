@@ -97,7 +97,7 @@ def hold_of(prepared: Prepared, *, patience: Patience, say: Callable[[str], None
     plan = write_intended(state, prepared.survey, prepared.steps, prepared.leftover)
     intent = new_intent(plan, prepared.commit, prepared.survey.sealed)
     head = replace(head, intent=intent, key=prepared.tree.key.of_text("key", ""))
-    return take_hold(state, prepared.before, head, patience=patience, say=say)
+    return take_hold(state, prepared.before, head, place=prepared.place.identity, patience=patience, say=say)
 
 
 def begin(prepared: Prepared, hold: Hold, *, processes: int, progress: Progress) -> Publication:

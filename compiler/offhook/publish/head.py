@@ -58,10 +58,12 @@ class Intent:
 class Head:
     """What the head says. `serial` grows with every change: a content is never there twice.
 
+    `compares` is the place of which a former run found that it compares and swaps: another place is tried anew.
     `key` is a check of the key that digests are made with. `records` are releases that git does not have yet.
     """
 
     serial: int = 0
+    compares: str = ""
     key: str = ""
     manifest: str = ""
     intent: Intent | None = None
@@ -88,6 +90,7 @@ def read_head(state: State) -> Versioned:
             raise OffhookError(f"{place} is of a format that this offhook does not know", hint="a newer one wrote it")
         head = Head(
             serial=int(body["serial"]),
+            compares=str(body["compares"]),
             key=str(body["key"]),
             manifest=_object(body["manifest"]) if body["manifest"] else "",
             intent=_intent(body["intent"]) if body["intent"] else None,
@@ -181,6 +184,7 @@ def _bytes(head: Head) -> bytes:
     body: dict[str, Any] = {
         "format": FORMAT,
         "serial": head.serial,
+        "compares": head.compares,
         "key": head.key,
         "manifest": head.manifest,
         "records": list(head.records),

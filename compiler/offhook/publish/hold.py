@@ -154,16 +154,19 @@ def take_hold(
     before: Versioned,
     head: Head,
     *,
+    place: str,
     patience: Patience,
     say: Callable[[str], None],
 ) -> Hold:
     """Return the hold on an environment whose head was read as `before`, putting `head` with this run's intent there.
 
-    Raises Lost where somebody else holds it, or swapped the head meanwhile.
+    `place` knows the state: whether it compares and swaps is tried once for each. Raises Lost where somebody else holds it, or swapped the head meanwhile.
     """
     began = time.monotonic()
     lock = None
-    if not state.swaps():
+    head = replace(head, compares=place)
+    if before.head.compares != place and not state.swaps():
+        head = replace(head, compares="")
         say(f"{state.name} does not compare and swap: a lock file is used, which is weaker; publish from one place")
         lock = Lock(state, owner_name(), lease_s=patience.lease_s, renew_s=patience.renew_s, settle_s=patience.settle_s)
         lock.take()

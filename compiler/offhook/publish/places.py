@@ -32,6 +32,11 @@ class Place:
         """Return the root's address."""
         return parse_address(self.publish).name
 
+    @property
+    def identity(self) -> str:
+        """Return what tells this state from every other one."""
+        return f"{parse_address(self.state).name} at {self.options.endpoint}" if self.options.endpoint else self.state
+
     def open_root(self) -> Root:
         """Open the root. Each process and each thread of work opens its own."""
         return open_root(self.publish, options=self.options)

@@ -94,7 +94,9 @@ def open_secrets(
     request = Request(wanted, provider, tuple(files), environment, places or {})
     answer = PROVIDERS[kind](request)
     faults = [*answer.faults, *_unanswered(request, answer)]
-    faults += [fault for name in wanted if name in answer.values for fault in _unfit(name, answer.values[name])]
+    faults += [
+        fault for name in wanted if name in answer.values for fault in _unfit(name, answer.values[name], request)
+    ]
     if faults:
         raise SecretsError(faults)
     return Opened({name: answer.values[name].value for name in wanted})
@@ -109,10 +111,10 @@ def _unanswered(request: Request, answer: Answer) -> Iterator[Fault]:
             yield Fault(f'secret "{name}": its provider says nothing of it', "", place, (name,))
 
 
-def _unfit(name: str, found: Found) -> Iterator[Fault]:
+def _unfit(name: str, found: Found, request: Request) -> Iterator[Fault]:
     fault = text_fault(found.value.reveal())
     if fault is not None:
-        yield Fault(f'secret "{name}" holds {fault}', found.hint, found.mark, (name,))
+        yield Fault(f'secret "{name}" holds {fault}', found.hint, found.mark or request.places.get(name), (name,))
 
 
 def _lines(faults: tuple[Fault, ...]) -> Iterator[str]:

@@ -208,7 +208,7 @@ def answer(
     """Return a provider's answer. `stored` is the name in the store of each wanted name."""
     reply, stop = got
     values = {
-        name: Found(reply.values[there], request.places.get(name), f"{store.put} {there}")
+        name: Found(reply.values[there], None, f"{store.put} {there}")
         for name, there in stored.items()
         if there in reply.values
     }

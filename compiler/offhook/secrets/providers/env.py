@@ -12,15 +12,15 @@ def fetch(request: Request) -> Answer:
     faults: list[Fault] = []
     holders: dict[str, str] = {}
     for name in request.names:
-        place, wanted = request.places.get(name), variable(name)
+        wanted = variable(name)
         first = holders.setdefault(wanted, name)
         if first != name:
             message = f'secrets "{first}" and "{name}" would both be the variable {wanted}'
-            faults.append(Fault(message, "rename one of the two", place, (name,)))
+            faults.append(Fault(message, "rename one of the two", request.places.get(name), (name,)))
         elif wanted in request.environment:
             hint = f"set {wanted} without that (no newline at its end)"
-            values[name] = Found(Hidden(request.environment[wanted]), place, hint)
+            values[name] = Found(Hidden(request.environment[wanted]), None, hint)
         else:
             message = f'secret "{name}" is not in the environment'
-            faults.append(Fault(message, f"set {wanted}", place, (name,)))
+            faults.append(Fault(message, f"set {wanted}", request.places.get(name), (name,)))
     return Answer(values, faults)
