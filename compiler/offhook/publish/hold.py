@@ -160,7 +160,8 @@ def take_hold(
 ) -> Hold:
     """Return the hold on an environment whose head was read as `before`, putting `head` with this run's intent there.
 
-    `place` knows the state: whether it compares and swaps is tried once for each. Raises Lost where somebody else holds it, or swapped the head meanwhile.
+    `place` knows the state: whether it compares and swaps is tried once for each. Raises Lost where somebody else holds
+    it, or swapped the head meanwhile.
     """
     began = time.monotonic()
     lock = None

@@ -51,7 +51,7 @@ class Hidden(Closed):
 
 
 class Found(NamedTuple):
-    """A value, where it stands (None: where the inventory refers to it), and the next step where it cannot be used as it is."""
+    """A value, where it stands (None: where the inventory refers to it), and the next step where it cannot be used."""
 
     value: Hidden
     mark: Mark | None
