@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 from offhook import __version__
 from offhook.problem import OffhookError
-from offhook.publish.hold import Hold, Lost, Patience, new_intent, owner_name, take_hold
+from offhook.publish.hold import SOONER, Hold, Lost, Patience, new_intent, owner_name, take_hold
+from offhook.publish.head import read_head
 from offhook.publish.keyed import read_key
 from offhook.publish.limits import Verdict
 from offhook.publish.manifest import Manifest
@@ -60,6 +61,8 @@ def refuse(prepared: Prepared, *, adopt: bool) -> None:
             hint=_way_out(prepared.exceeded),
         )
     if prepared.strangers and not adopt:
+        if read_head(prepared.state).version != prepared.before.version:
+            raise Lost(f"{prepared.state.name}: another publish was sooner", hint=SOONER)
         first, more = prepared.strangers[0], len(prepared.strangers) - 1
         others = f" and {more:,} more" if more else ""
         raise OffhookError(
@@ -90,7 +93,7 @@ def begin(prepared: Prepared, hold: Hold, *, processes: int, progress: Progress)
         processes,
     )
     if prepared.manifest.release == 0 and not prepared.tree.key.is_key(read_key(prepared.state)):
-        raise Lost(f"{prepared.state.name}: another publish made another key", hint="run publish again")
+        raise Lost(f"{prepared.state.name}: another publish was sooner", hint=SOONER)
     publication.tidy(stopped=prepared.before.head.intent is not None)
     return publication
 
