@@ -36,7 +36,7 @@ from offhook.publish.needed_secrets import needed_secrets
 from offhook.publish.opened_tree import opened_tree
 from offhook.publish.places import Place, place_of
 from offhook.publish.prepared import Prepared, prepare
-from offhook.publish.roots import directory
+from offhook.publish.roots import directory, s3
 from offhook.secrets.opening import Opened, open_secrets
 from test_flow import effective
 
@@ -256,10 +256,11 @@ def publish(
     *,
     inside: bool = False,
     patience: Patience = PATIENT,
+    probing: bool = False,
     first: Callable[[], None] = lambda: None,
 ) -> Ended:
     """Publish a revision in a child, and wait for it."""
-    return wait_for(start(one, stop, inside=inside, patience=patience, first=first))
+    return wait_for(start(one, stop, inside=inside, patience=patience, probing=probing, first=first))
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +277,7 @@ def start(
     *,
     inside: bool = False,
     patience: Patience = PATIENT,
+    probing: bool = False,
     first: Callable[[], None] = lambda: None,
 ) -> Child:
     """Start to publish a revision in a child; `first` is called there."""
@@ -286,7 +288,7 @@ def start(
         return Child(process, reading)
     os.close(reading)
     try:
-        ended = _publish(one, _Calls(stop), inside=inside, patience=patience, first=first)
+        ended = _publish(one, _Calls(stop), inside=inside, patience=patience, probing=probing, first=first)
         os.write(writing, json.dumps([ended.how, ended.calls, ended.hint, ended.kind]).encode())
     except BaseException:
         traceback.print_exc()
@@ -294,10 +296,12 @@ def start(
         os._exit(0)
 
 
-def _publish(one: Revision, calls: _Calls, *, inside: bool, patience: Patience, first: Callable[[], None]) -> Ended:
-    if "://" not in place(one).state:
-        # whether a folder compares and swaps is tried elsewhere: it takes most of the time of a small publish
-        directory.can_swap = lambda state: True
+def _publish(
+    one: Revision, calls: _Calls, *, inside: bool, patience: Patience, probing: bool, first: Callable[[], None]
+) -> Ended:
+    if not probing:
+        # whether a state compares and swaps is tried elsewhere: it takes most of the time of a small publish
+        directory.can_swap = s3.can_swap = lambda state, rounds=2: True
     try:
         first()
         watch(calls, inside=inside)
@@ -437,18 +441,26 @@ class Stage:
     def __init__(self, folder: Path, layout: str, where: dict[str, Any]) -> None:
         self.folder = folder
         self.revisions = revisions(folder / "fleet", layout, where)
-        self.nothing = held(self.revisions[0])
-        self.after: list[tuple[Files, Files]] = []
-        self.calls: list[int] = []
-        for one in self.revisions:
-            ended = publish(one)
-            assert ended.how == "done", ended
-            self.calls.append(ended.calls)
-            self.after.append(held(one))
+        self._after = [held(self.revisions[0])]
+        self._calls: list[int] = []
+
+    def calls(self, number: int) -> int:
+        """Return how many calls the publish of a revision makes, after the one before it."""
+        self._reach(number)
+        return self._calls[number]
 
     def at(self, number: int) -> None:
         """Bring everything back to where the revision of this number was published; -1: before anything was."""
-        hold(self.revisions[0], self.after[number] if number >= 0 else self.nothing)
+        self._reach(number)
+        hold(self.revisions[0], self._after[number + 1])
+
+    def _reach(self, number: int) -> None:
+        for one in self.revisions[len(self._calls) : number + 1]:
+            hold(one, self._after[-1])
+            ended = publish(one)
+            assert ended.how == "done", ended
+            self._calls.append(ended.calls)
+            self._after.append(held(one))
 
     def stopped(self, number: int, stop: Stop, *, inside: bool = False) -> Ended:
         """Publish a revision, stopped; each phone has its whole old or its whole new configuration."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 from offhook import __version__
 from offhook.problem import OffhookError
-from offhook.publish.hold import SOONER, Hold, Lost, Patience, new_intent, owner_name, take_hold
 from offhook.publish.head import read_head
+from offhook.publish.hold import SOONER, Hold, Lost, Patience, new_intent, owner_name, take_hold
 from offhook.publish.keyed import read_key
 from offhook.publish.limits import Verdict
 from offhook.publish.manifest import Manifest
