@@ -7,7 +7,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,14 +19,16 @@ import peers
 import places
 from offhook.problem import OffhookError
 from offhook.publish import hold as holding
-from offhook.publish import signs
-from offhook.publish.head import Head, Versioned, read_head, swap
+from offhook.publish import publication, signs
+from offhook.publish.carrying import carry
+from offhook.publish.head import Versioned, read_head, read_released, swap
 from offhook.publish.hold import Hold, Lost, Patience, new_intent, take_hold
 from offhook.publish.lock import LOCK, Lock
 from offhook.publish.publication import Publication
 from offhook.publish.roots.directory import DirectoryState
+from offhook.publish.roots.held import HeldRoot
 from offhook.publish.roots.swapping import look_and_write
-from publishers import QUICK, Child, Stage, is_settled, publish, released, start, wait_for
+from publishers import KILL, QUICK, Stage, Stop, is_settled, publish, ready, released, start, wait_for
 
 LATE = ("publishes to this environment", "another publish was sooner", "publishes", "took", "too slow for a lock")
 
@@ -255,18 +257,15 @@ def test_an_answer_that_was_lost_does_not_lose_the_hold(state: DirectoryState, m
         assert held.change(lambda head: replace(head, manifest="manifests/1.json")).manifest == "manifests/1.json"
 
 
-@pytest.mark.parametrize("group", range(8))
-def test_a_paused_publisher_writes_nothing_more(tmp_path: Path, group: int) -> None:
-    """It is stopped before it writes a group of files, taken over, and goes on."""
+@pytest.mark.parametrize("step", range(5))
+def test_a_paused_publisher_writes_nothing_more(tmp_path: Path, step: int) -> None:
+    """It is stopped before a group of files, the deletion or the manifest, taken over, and goes on."""
     stage = on_folder(tmp_path, "layered")
     stage.at(0)
-    stopped = start(stage.revisions[1], patience=QUICK, first=lambda: pause_before(group))
+    stopped = start(stage.revisions[1], patience=QUICK, first=lambda: pause_before(step))
     _, status = os.waitpid(stopped.process, os.WUNTRACED)
-    if os.WIFEXITED(status):
-        os.close(stopped.pipe)
-        pytest.skip("it writes fewer groups")
     assert os.WIFSTOPPED(status)
-    # a revision that has other files
+    time.sleep(QUICK.lease_s)
     ended = publish(stage.revisions[2], patience=QUICK)
     assert ended.how == "done", ended
     os.kill(stopped.process, signal.SIGCONT)
@@ -275,21 +274,24 @@ def test_a_paused_publisher_writes_nothing_more(tmp_path: Path, group: int) -> N
     is_settled(stage.revisions[2])
 
 
-def pause_before(group: int) -> None:
-    """Stop this process before it sends or deletes a group of files; to others it runs on another machine."""
+def pause_before(step: int) -> None:
+    """Stop this process before a step of its work; to others it runs on another machine."""
     holding.this_process = lambda: ""
-    check, calls = Publication._send, iter(range(99))
-    delete = Publication._delete
+    steps = iter(range(99))
+    groups, delete, write = publication._groups, Publication._delete, publication.write_manifest
 
-    def pausing(function: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*arguments: Any) -> Any:
-            if next(calls) == group:
-                os.kill(os.getpid(), signal.SIGSTOP)
-            return function(*arguments)
+    def pause() -> None:
+        if next(steps) == step:
+            os.kill(os.getpid(), signal.SIGSTOP)
 
-        return call
+    def grouped(paths: Iterable[str]) -> Iterator[list[str]]:
+        for group in groups(paths):
+            pause()
+            yield group
 
-    Publication._send, Publication._delete = pausing(check), pausing(delete)
+    publication._groups = grouped
+    Publication._delete = lambda *arguments: (pause(), delete(*arguments))[1]
+    publication.write_manifest = lambda *arguments: (pause(), write(*arguments))[1]
 
 
 def test_a_publisher_that_can_give_no_sign_of_life_stops(tmp_path: Path) -> None:
@@ -386,24 +388,50 @@ def test_a_head_is_read_again_where_its_manifest_goes_meanwhile(tmp_path: Path) 
         return read(path)
 
     state.read = slow  # type: ignore[method-assign]
-    from offhook.publish.head import read_released
-
     assert read_released(state)[1].release == 2
 
 
-def test_nobody_deletes_what_a_publisher_has_just_written(tmp_path: Path) -> None:
-    """One ends while another writes its plan; that one is then killed, and what it may have written is known."""
-    from offhook.publish.roots.directory import DirectoryState as Folder
-    from publishers import KILL, Stop
+class Ending:
+    """A state; when the publish has ended, and before anything is deleted, something else happens."""
 
+    def __init__(self, state: Any, meanwhile: Callable[[], None]) -> None:
+        self._state = state
+        self._meanwhile = [meanwhile]
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("list", "delete") and self._meanwhile and read_head(self._state).head.intent is None:
+            self._meanwhile.pop()()
+        return getattr(self._state, name)
+
+
+def test_nobody_deletes_what_the_next_publisher_has_just_written(tmp_path: Path) -> None:
+    """One ends while the next one takes the hold; that one is then killed, and its plan is still there."""
     stage = on_folder(tmp_path, "layered")
     stage.at(0)
-    state = Folder(tmp_path / "state")
-    plans: list[Child] = []
-    assert plans == []
-    # a plan that no head names yet: it is another publisher's that is about to take the hold
-    state.write("intents/intent-early.json", b"{}")
-    before = read_head(state)
-    assert isinstance(before.head, Head)
-    publish(stage.revisions[1], Stop(KILL, 10_000))
-    assert state.read("intents/intent-early.json") is None  # while it was held, it could not take the hold any more
+    one, two = stage.revisions[1:3]
+
+    def next_one() -> None:
+        assert publish(two, first=killed_at_its_first_write).how == "killed"
+
+    prepared = ready(one)
+    carry(replace(prepared, state=Ending(prepared.state, next_one)))
+    intent = read_head(prepared.state).head.intent
+    assert intent is not None
+    assert prepared.state.read(intent.plan) is not None
+    stage.completes(1)
+
+
+def killed_at_its_first_write() -> None:
+    """Kill this process where it first writes to its root."""
+    HeldRoot.write = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_where_a_plan_is_gone_everything_is_written_again(tmp_path: Path) -> None:
+    stage = on_folder(tmp_path, "flat")
+    stage.at(0)
+    assert publish(stage.revisions[1], Stop(KILL, stage.calls(1) - 8)).how == "killed"
+    for plan in (tmp_path / "state/intents").iterdir():
+        plan.unlink()
+    ended = publish(stage.revisions[1], adopt=True)
+    assert ended.how == "done", ended
+    is_settled(stage.revisions[1])
