@@ -9,13 +9,14 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import select
 import shutil
 import signal
 import traceback
 from collections.abc import Callable, Collection, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -141,11 +142,11 @@ def revision(folder: Path, files: dict[str, Any], passwords: str = "1") -> Revis
     return Revision(folder, read, passwords, settings)
 
 
-def revisions(folder: Path, layout: str, place: dict[str, Any]) -> list[Revision]:
-    """Four revisions, and two in which only passwords and only the layout differ from the last one."""
+def revisions(folder: Path, layout: str, place: dict[str, Any], *, first_layout: str | None = None) -> list[Revision]:
+    """Three revisions, and two in which only passwords and only the layout differ from the last one."""
     repositories.start(folder)
-    first = inventory(layout, place)
-    second = changed(first)
+    first = inventory(first_layout or layout, place)
+    second = in_layout(changed(first), layout)
     third = changed_again(second)
     other = in_layout(third, "layered" if layout == "flat" else "flat")
     made = [revision(folder, first), revision(folder, second), revision(folder, third, "2")]
@@ -284,6 +285,31 @@ def start(
     first: Callable[[], None] = lambda: None,
 ) -> Child:
     """Start to publish a revision in a child; `first` is called there."""
+
+    def work() -> None:
+        prepared = ready(one)
+        try:
+            carry(prepared, patience=patience, adopt=adopt)
+        finally:
+            prepared.close()
+
+    return begin(work, stop, inside=inside, probing=probing, first=first)
+
+
+def run(work: Callable[[], None], stop: Stop | None = None) -> Ended:
+    """Do something in a child, and wait for it."""
+    return wait_for(begin(work, stop))
+
+
+def begin(
+    work: Callable[[], None],
+    stop: Stop | None = None,
+    *,
+    inside: bool = False,
+    probing: bool = False,
+    first: Callable[[], None] = lambda: None,
+) -> Child:
+    """Begin something in a child, whose calls are counted."""
     reading, writing = os.pipe()
     process = os.fork()
     if process:
@@ -291,7 +317,10 @@ def start(
         return Child(process, reading)
     os.close(reading)
     try:
-        ended = _publish(one, _Calls(stop), inside=inside, patience=patience, probing=probing, adopt=adopt, first=first)
+        if not probing:
+            # whether a state compares and swaps is tried elsewhere: it takes most of the time of a small publish
+            directory.can_swap = s3.can_swap = lambda state, rounds=2: True
+        ended = _done(work, _Calls(stop), inside=inside, first=first)
         _WRITE(writing, json.dumps([ended.how, ended.calls, ended.hint, ended.kind]).encode())
     except BaseException:
         traceback.print_exc()
@@ -299,27 +328,11 @@ def start(
         os._exit(0)
 
 
-def _publish(
-    one: Revision,
-    calls: _Calls,
-    *,
-    inside: bool,
-    patience: Patience,
-    probing: bool,
-    adopt: bool,
-    first: Callable[[], None],
-) -> Ended:
-    if not probing:
-        # whether a state compares and swaps is tried elsewhere: it takes most of the time of a small publish
-        directory.can_swap = s3.can_swap = lambda state, rounds=2: True
+def _done(work: Callable[[], None], calls: _Calls, *, inside: bool, first: Callable[[], None]) -> Ended:
     try:
         first()
         watch(calls, inside=inside)
-        prepared = ready(one)
-        try:
-            carry(prepared, patience=patience, adopt=adopt)
-        finally:
-            prepared.close()
+        work()
     except OffhookError as error:
         return Ended(error.message, calls.made, error.hint, type(error).__name__)
     return Ended("done", calls.made)
@@ -397,7 +410,9 @@ def released(one: Revision) -> tuple[Head, Manifest, Key]:
     return before.head, manifest, key
 
 
-def _secrets(one: Revision) -> Opened:
+def secrets_of(one: Revision, passwords: str) -> Opened:
+    """Open the secrets of a revision, as they are with these passwords."""
+    give_passwords(passwords)
     wanted = needed_secrets(one.fleet)
     return open_secrets(wanted, provider={"provider": "env"}, files=[], environment=os.environ, places=wanted)
 
@@ -407,9 +422,8 @@ def is_settled(one: Revision, *, waiting: bool = True) -> None:
 
     The state has nothing but what the head names.
     """
-    give_passwords(one.passwords)
     head, manifest, key = released(one)
-    tree = opened_tree(one.fleet, _secrets(one), key)
+    tree = opened_tree(one.fleet, secrets_of(one, one.passwords), key)
     wanted = {content.path: content.data for share in tree.shares for content in share()}
     root = on_root(one)
     assert {path: data for path, data in root.items() if path in wanted} == wanted
@@ -448,9 +462,9 @@ def hold(one: Revision, files: tuple[Files, Files]) -> None:
 class Stage:
     """Revisions of a fleet in one layout, and the root as each of them left it."""
 
-    def __init__(self, folder: Path, layout: str, where: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, layout: str, where: dict[str, Any], *, first_layout: str | None = None) -> None:
         self.folder = folder
-        self.revisions = revisions(folder / "fleet", layout, where)
+        self.revisions = revisions(folder / "fleet", layout, where, first_layout=first_layout)
         self._after = [held(self.revisions[0])]
         self._calls: list[int] = []
 
@@ -466,6 +480,15 @@ class Stage:
         """Bring everything back to where the revision of this number was published; -1: before anything was."""
         self._reach(number)
         hold(self.revisions[0], self._after[number + 1])
+
+    def with_passwords(self, number: int, passwords: str) -> Revision:
+        """Return a revision as it is on a day with other passwords."""
+        one = self.revisions[number]
+        settings = {
+            phone: {name: re.sub(r"^(pass-u\d+-).*", rf"\g<1>{passwords}", value) for name, value in values.items()}
+            for phone, values in one.settings.items()
+        }
+        return replace(one, passwords=passwords, settings=settings)
 
     def _reach(self, number: int) -> None:
         for one in self.revisions[len(self._calls) : number + 1]:
