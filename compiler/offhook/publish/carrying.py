@@ -10,7 +10,6 @@ from offhook import __version__
 from offhook.problem import OffhookError
 from offhook.publish.head import read_head
 from offhook.publish.hold import SOONER, Hold, Lost, Patience, new_intent, owner_name, take_hold
-from offhook.publish.keyed import read_key
 from offhook.publish.limits import Verdict
 from offhook.publish.manifest import Manifest
 from offhook.publish.prepared import Prepared, limits_said
@@ -92,8 +91,8 @@ def begin(prepared: Prepared, hold: Hold, *, processes: int, progress: Progress)
         progress,
         processes,
     )
-    if prepared.manifest.release == 0 and not prepared.tree.key.is_key(read_key(prepared.state)):
-        raise Lost(f"{prepared.state.name}: another publish was sooner", hint=SOONER)
+    if prepared.manifest.release == 0:
+        prepared.tree.key.keep(prepared.state)
     publication.tidy(stopped=prepared.before.head.intent is not None)
     return publication
 
