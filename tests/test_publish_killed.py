@@ -72,6 +72,16 @@ def test_killed_inside_of_a_write(stage: Stage, every: int) -> None:
     stop_each(stage, 0, 2, stops, inside=True)
 
 
+@pytest.mark.parametrize("number", [18, 22, 26])
+def test_what_a_stopped_run_may_have_written_is_never_believed_to_be_there(stage: Stage, number: int) -> None:
+    """The run is stopped while it writes, the old revision is published again, and then the same one once more."""
+    for last in (0, 3):
+        stage.at(last)
+        stage.stopped(last + 1, Stop(KILL, number))
+        stage.completes(last)
+        stage.completes(last + 1)
+
+
 @pytest.mark.parametrize("seeds", [range(3), pytest.param(range(3, 120), marks=pytest.mark.long)])
 def test_three_stopped_one_after_the_other(stage: Stage, seeds: range) -> None:
     for seed in seeds:
