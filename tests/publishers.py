@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import places
 import repositories
 from offhook.compile import Fleet, read_fleet, tree_of
 from offhook.output import write_tree
@@ -523,6 +524,22 @@ class Stage:
             assert ended.how == "done", ended
             is_settled(one, waiting=False)
             self.are_whole(number)
+
+
+def on_folder(folder: Path, layout: str, **more: Any) -> Stage:
+    """A folder to publish to, and another one for the state."""
+    (folder / "served").mkdir()
+    (folder / "state").mkdir()
+    return Stage(folder, layout, {"publish": str(folder / "served"), "state": str(folder / "state")}, **more)
+
+
+def in_bucket(folder: Path, layout: str, endpoint: str) -> Stage:
+    """A bucket at a server, which is made."""
+    places.s3_client(endpoint).create_bucket(Bucket=places.BUCKET)
+    bucket = f"s3://{places.BUCKET}"
+    connection = {"endpoint": endpoint, "region": "us-east-1", "addressing": "path"}
+    where = {"publish": f"{bucket}/site", "state": f"{bucket}/state", "connection": connection}
+    return Stage(folder, layout, where)
 
 
 def without_grace() -> None:

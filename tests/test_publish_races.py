@@ -28,15 +28,22 @@ from offhook.publish.publication import Publication
 from offhook.publish.roots.directory import DirectoryState
 from offhook.publish.roots.held import HeldRoot
 from offhook.publish.roots.swapping import look_and_write
-from publishers import KILL, QUICK, Stage, Stop, is_settled, publish, ready, released, start, wait_for
+from publishers import (
+    KILL,
+    QUICK,
+    Stage,
+    Stop,
+    in_bucket,
+    is_settled,
+    on_folder,
+    publish,
+    ready,
+    released,
+    start,
+    wait_for,
+)
 
 LATE = ("publishes to this environment", "another publish was sooner", "publishes", "took", "too slow for a lock")
-
-
-def on_folder(folder: Path, layout: str) -> Stage:
-    (folder / "served").mkdir()
-    (folder / "state").mkdir()
-    return Stage(folder, layout, {"publish": str(folder / "served"), "state": str(folder / "state")})
 
 
 def unconditional(environ: dict[str, Any]) -> None:
@@ -58,18 +65,14 @@ def stage_of(kind: str, folder: Path) -> Iterator[Stage]:
     }
     with places.environment(), ExitStack() as stack:
         endpoint = stack.enter_context(servers[kind]())
-        places.s3_client(endpoint).create_bucket(Bucket=places.BUCKET)
-        bucket = f"s3://{places.BUCKET}"
-        connection = {"endpoint": endpoint, "region": "us-east-1", "addressing": "path"}
-        where = {"publish": f"{bucket}/site", "state": f"{bucket}/state", "connection": connection}
-        yield Stage(folder, "layered", where)
+        yield in_bucket(folder, "layered", endpoint)
 
 
 @pytest.mark.parametrize(
     ("kind", "rounds"),
     [
-        ("directory", 8),
-        pytest.param("moto", 3, marks=pytest.mark.peer),
+        ("directory", 20),
+        pytest.param("moto", 1, marks=pytest.mark.peer),
         pytest.param("without conditions", 2, marks=pytest.mark.peer),
         pytest.param("directory", 200, marks=pytest.mark.long),
         pytest.param("moto", 200, marks=[pytest.mark.long, pytest.mark.peer]),

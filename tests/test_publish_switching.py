@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Collection
-from pathlib import Path
 
 import pytest
 
@@ -23,6 +22,7 @@ from publishers import (
     boots,
     is_settled,
     mac,
+    on_folder,
     phones_of,
     publish,
     ready,
@@ -34,16 +34,19 @@ FIRST, SECOND = [mac(1), mac(2), mac(8)], [mac(4)]
 """Two waves: of the first, one phone is new."""
 
 
-@pytest.fixture(params=["flat", "layered", "to layered", "to flat"])
-def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Stage:
-    """A folder on which the first revision is published; `to`: the second one is in another layout."""
-    (tmp_path / "served").mkdir()
-    (tmp_path / "state").mkdir()
-    where = {"publish": str(tmp_path / "served"), "state": str(tmp_path / "state")}
-    word = request.param.rpartition(" ")[2]
-    made = Stage(tmp_path, word, where, first_layout=None if word == request.param else other(word))
-    made.at(0)
-    return made
+@pytest.fixture(scope="module", params=["flat", "layered", "to layered", "to flat"])
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    """A folder; `to`: from the second revision on it is in another layout."""
+    layout = request.param.rpartition(" ")[2]
+    first = layout if layout == request.param else other(layout)
+    return on_folder(tmp_path_factory.mktemp("folder"), layout, first_layout=first)
+
+
+@pytest.fixture
+def stage(folder: Stage) -> Stage:
+    """A folder on which the first revision is published."""
+    folder.at(0)
+    return folder
 
 
 def other(layout: str) -> str:
@@ -179,7 +182,7 @@ def test_back_with_other_passwords_leaves_nothing_behind(stage: Stage) -> None:
     }
 
 
-@pytest.mark.parametrize("every", [9, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize("every", [19, pytest.param(1, marks=pytest.mark.long)])
 def test_back_with_other_passwords_stopped_anywhere(stage: Stage, every: int) -> None:
     one = stage.with_passwords(1, "9")
     old = stage.with_passwords(0, "9")
