@@ -9,16 +9,18 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import select
 import shutil
 import signal
 import traceback
 from collections.abc import Callable, Collection, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import places
 import repositories
 from offhook.compile import Fleet, read_fleet, tree_of
 from offhook.output import write_tree
@@ -36,7 +38,7 @@ from offhook.publish.needed_secrets import needed_secrets
 from offhook.publish.opened_tree import opened_tree
 from offhook.publish.places import Place, place_of
 from offhook.publish.prepared import Prepared, prepare
-from offhook.publish.roots import directory
+from offhook.publish.roots import directory, s3
 from offhook.secrets.opening import Opened, open_secrets
 from test_flow import effective
 
@@ -45,6 +47,7 @@ QUICK = Patience(lease_s=0.4, renew_s=0.1, settle_s=0.1)
 PATIENT = Patience(settle_s=0.1)
 _SITES = ("berlin", "lyon")
 _END_S = 60.0
+_WRITE = os.write  # a test may break it
 WORLD = "the world refuses"
 
 
@@ -140,11 +143,11 @@ def revision(folder: Path, files: dict[str, Any], passwords: str = "1") -> Revis
     return Revision(folder, read, passwords, settings)
 
 
-def revisions(folder: Path, layout: str, place: dict[str, Any]) -> list[Revision]:
-    """Four revisions, and two in which only passwords and only the layout differ from the last one."""
+def revisions(folder: Path, layout: str, place: dict[str, Any], *, first_layout: str | None = None) -> list[Revision]:
+    """Three revisions, and two in which only passwords and only the layout differ from the last one."""
     repositories.start(folder)
-    first = inventory(layout, place)
-    second = changed(first)
+    first = inventory(first_layout or layout, place)
+    second = in_layout(changed(first), layout)
     third = changed_again(second)
     other = in_layout(third, "layered" if layout == "flat" else "flat")
     made = [revision(folder, first), revision(folder, second), revision(folder, third, "2")]
@@ -256,10 +259,12 @@ def publish(
     *,
     inside: bool = False,
     patience: Patience = PATIENT,
+    probing: bool = False,
+    adopt: bool = False,
     first: Callable[[], None] = lambda: None,
 ) -> Ended:
     """Publish a revision in a child, and wait for it."""
-    return wait_for(start(one, stop, inside=inside, patience=patience, first=first))
+    return wait_for(start(one, stop, inside=inside, patience=patience, probing=probing, adopt=adopt, first=first))
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,9 +281,36 @@ def start(
     *,
     inside: bool = False,
     patience: Patience = PATIENT,
+    probing: bool = False,
+    adopt: bool = False,
     first: Callable[[], None] = lambda: None,
 ) -> Child:
     """Start to publish a revision in a child; `first` is called there."""
+
+    def work() -> None:
+        prepared = ready(one)
+        try:
+            carry(prepared, patience=patience, adopt=adopt)
+        finally:
+            prepared.close()
+
+    return begin(work, stop, inside=inside, probing=probing, first=first)
+
+
+def run(work: Callable[[], None], stop: Stop | None = None) -> Ended:
+    """Do something in a child, and wait for it."""
+    return wait_for(begin(work, stop))
+
+
+def begin(
+    work: Callable[[], None],
+    stop: Stop | None = None,
+    *,
+    inside: bool = False,
+    probing: bool = False,
+    first: Callable[[], None] = lambda: None,
+) -> Child:
+    """Begin something in a child, whose calls are counted."""
     reading, writing = os.pipe()
     process = os.fork()
     if process:
@@ -286,26 +318,22 @@ def start(
         return Child(process, reading)
     os.close(reading)
     try:
-        ended = _publish(one, _Calls(stop), inside=inside, patience=patience, first=first)
-        os.write(writing, json.dumps([ended.how, ended.calls, ended.hint, ended.kind]).encode())
+        if not probing:
+            # whether a state compares and swaps is tried elsewhere: it takes most of the time of a small publish
+            directory.can_swap = s3.can_swap = lambda state, rounds=2: True
+        ended = _done(work, _Calls(stop), inside=inside, first=first)
+        _WRITE(writing, json.dumps([ended.how, ended.calls, ended.hint, ended.kind]).encode())
     except BaseException:
         traceback.print_exc()
     finally:
         os._exit(0)
 
 
-def _publish(one: Revision, calls: _Calls, *, inside: bool, patience: Patience, first: Callable[[], None]) -> Ended:
-    if "://" not in place(one).state:
-        # whether a folder compares and swaps is tried elsewhere: it takes most of the time of a small publish
-        directory.can_swap = lambda state: True
+def _done(work: Callable[[], None], calls: _Calls, *, inside: bool, first: Callable[[], None]) -> Ended:
     try:
         first()
         watch(calls, inside=inside)
-        prepared = ready(one)
-        try:
-            carry(prepared, patience=patience)
-        finally:
-            prepared.close()
+        work()
     except OffhookError as error:
         return Ended(error.message, calls.made, error.hint, type(error).__name__)
     return Ended("done", calls.made)
@@ -383,7 +411,9 @@ def released(one: Revision) -> tuple[Head, Manifest, Key]:
     return before.head, manifest, key
 
 
-def _secrets(one: Revision) -> Opened:
+def secrets_of(one: Revision, passwords: str) -> Opened:
+    """Open the secrets of a revision, as they are with these passwords."""
+    give_passwords(passwords)
     wanted = needed_secrets(one.fleet)
     return open_secrets(wanted, provider={"provider": "env"}, files=[], environment=os.environ, places=wanted)
 
@@ -393,9 +423,8 @@ def is_settled(one: Revision, *, waiting: bool = True) -> None:
 
     The state has nothing but what the head names.
     """
-    give_passwords(one.passwords)
     head, manifest, key = released(one)
-    tree = opened_tree(one.fleet, _secrets(one), key)
+    tree = opened_tree(one.fleet, secrets_of(one, one.passwords), key)
     wanted = {content.path: content.data for share in tree.shares for content in share()}
     root = on_root(one)
     assert {path: data for path, data in root.items() if path in wanted} == wanted
@@ -434,21 +463,41 @@ def hold(one: Revision, files: tuple[Files, Files]) -> None:
 class Stage:
     """Revisions of a fleet in one layout, and the root as each of them left it."""
 
-    def __init__(self, folder: Path, layout: str, where: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, layout: str, where: dict[str, Any], *, first_layout: str | None = None) -> None:
         self.folder = folder
-        self.revisions = revisions(folder / "fleet", layout, where)
-        self.nothing = held(self.revisions[0])
-        self.after: list[tuple[Files, Files]] = []
-        self.calls: list[int] = []
-        for one in self.revisions:
-            ended = publish(one)
-            assert ended.how == "done", ended
-            self.calls.append(ended.calls)
-            self.after.append(held(one))
+        self.revisions = revisions(folder / "fleet", layout, where, first_layout=first_layout)
+        self._after = [held(self.revisions[0])]
+        self._calls: list[int] = []
+
+    def calls(self, number: int) -> int:
+        """Return how many calls the publish of a revision makes, after the one before it."""
+        if number >= len(self._calls):
+            there = held(self.revisions[0])
+            self._reach(number)
+            hold(self.revisions[0], there)
+        return self._calls[number]
 
     def at(self, number: int) -> None:
         """Bring everything back to where the revision of this number was published; -1: before anything was."""
-        hold(self.revisions[0], self.after[number] if number >= 0 else self.nothing)
+        self._reach(number)
+        hold(self.revisions[0], self._after[number + 1])
+
+    def with_passwords(self, number: int, passwords: str) -> Revision:
+        """Return a revision as it is on a day with other passwords."""
+        one = self.revisions[number]
+        settings = {
+            phone: {name: re.sub(r"^(pass-u\d+-).*", rf"\g<1>{passwords}", value) for name, value in values.items()}
+            for phone, values in one.settings.items()
+        }
+        return replace(one, passwords=passwords, settings=settings)
+
+    def _reach(self, number: int) -> None:
+        for one in self.revisions[len(self._calls) : number + 1]:
+            hold(one, self._after[-1])
+            ended = publish(one)
+            assert ended.how == "done", ended
+            self._calls.append(ended.calls)
+            self._after.append(held(one))
 
     def stopped(self, number: int, stop: Stop, *, inside: bool = False) -> Ended:
         """Publish a revision, stopped; each phone has its whole old or its whole new configuration."""
@@ -475,6 +524,22 @@ class Stage:
             assert ended.how == "done", ended
             is_settled(one, waiting=False)
             self.are_whole(number)
+
+
+def on_folder(folder: Path, layout: str, **more: Any) -> Stage:
+    """A folder to publish to, and another one for the state."""
+    (folder / "served").mkdir()
+    (folder / "state").mkdir()
+    return Stage(folder, layout, {"publish": str(folder / "served"), "state": str(folder / "state")}, **more)
+
+
+def in_bucket(folder: Path, layout: str, endpoint: str) -> Stage:
+    """A bucket at a server, which is made."""
+    places.s3_client(endpoint).create_bucket(Bucket=places.BUCKET)
+    bucket = f"s3://{places.BUCKET}"
+    connection = {"endpoint": endpoint, "region": "us-east-1", "addressing": "path"}
+    where = {"publish": f"{bucket}/site", "state": f"{bucket}/state", "connection": connection}
+    return Stage(folder, layout, where)
 
 
 def without_grace() -> None:

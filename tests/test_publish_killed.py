@@ -3,7 +3,9 @@ completes and leaves nothing behind."""
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,8 @@ import pytest
 
 import peers
 import places
-from publishers import KILL, LOSE, ONCE, REFUSE, Stage, Stop
+from offhook.publish.publication import Publication
+from publishers import KILL, LOSE, ONCE, REFUSE, Stage, Stop, in_bucket, on_folder, publish
 
 CHANGES = [(-1, 1), (0, 2), (1, 0), (2, 1), (3, 2)]
 """The revision that was published last (-1: none), and another one to publish after its successor was stopped."""
@@ -27,19 +30,6 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return on_folder(folder, request.param)
 
 
-def on_folder(folder: Path, layout: str) -> Stage:
-    (folder / "served").mkdir()
-    (folder / "state").mkdir()
-    return Stage(folder, layout, {"publish": str(folder / "served"), "state": str(folder / "state")})
-
-
-def in_bucket(folder: Path, layout: str, endpoint: str) -> Stage:
-    bucket = f"s3://{places.BUCKET}/{layout}"
-    connection = {"endpoint": endpoint, "region": "us-east-1", "addressing": "path"}
-    where = {"publish": f"{bucket}/site", "state": f"{bucket}/state", "connection": connection}
-    return Stage(folder, layout, where)
-
-
 def stop_each(stage: Stage, last: int, other: int, stops: list[Stop], *, inside: bool = False) -> None:
     """Stop the successor of a revision; then it, or the other revision, completes."""
     for number, stop in enumerate(stops):
@@ -50,7 +40,7 @@ def stop_each(stage: Stage, last: int, other: int, stops: list[Stop], *, inside:
 
 def some(stage: Stage, last: int, every: int, hows: tuple[str, ...]) -> list[Stop]:
     """Every so many calls, each stopped in one of these ways in turn."""
-    numbers = range((last + 1) % every, stage.calls[last + 1] + 1, every)
+    numbers = range((last + 1) % every, stage.calls(last + 1) + 1, every)
     return [Stop(hows[turn % len(hows)], number) for turn, number in enumerate(numbers)]
 
 
@@ -72,6 +62,29 @@ def test_killed_inside_of_a_write(stage: Stage, every: int) -> None:
     stop_each(stage, 0, 2, stops, inside=True)
 
 
+@pytest.mark.parametrize("number", [18, 22, 26])
+def test_what_a_stopped_run_may_have_written_is_never_believed_to_be_there(stage: Stage, number: int) -> None:
+    """The run is stopped while it writes, the old revision is published again, and then the same one once more."""
+    for last in (0, 3):
+        stage.at(last)
+        stage.stopped(last + 1, Stop(KILL, number))
+        stage.completes(last)
+        stage.completes(last + 1)
+
+
+def test_what_an_earlier_stopped_run_may_have_written_is_no_surer_for_the_next_one(stage: Stage) -> None:
+    """One is stopped while it uploads, another one when it has uploaded; then the first one is published after all."""
+    stage.at(0)
+    stage.stopped(1, Stop(KILL, 15))
+    assert publish(stage.revisions[2], first=killed_before_it_switches).how == "killed"
+    stage.are_whole(0, 1)
+    stage.completes(1)
+
+
+def killed_before_it_switches() -> None:
+    Publication.switch = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+
+
 @pytest.mark.parametrize("seeds", [range(3), pytest.param(range(3, 120), marks=pytest.mark.long)])
 def test_three_stopped_one_after_the_other(stage: Stage, seeds: range) -> None:
     for seed in seeds:
@@ -82,18 +95,12 @@ def test_three_stopped_one_after_the_other(stage: Stage, seeds: range) -> None:
         for _ in range(3):
             number = chance.randrange(5)
             known.append(number)
-            stop = Stop(chance.choice(HOWS), chance.randrange(stage.calls[number]))
-            ended = publish_stopped(stage, number, stop)
+            stop = Stop(chance.choice(HOWS), chance.randrange(stage.calls(number)))
+            ended = publish(stage.revisions[number], stop)
             stage.are_whole(*known)
-            if ended == "done":
+            if ended.how == "done":
                 known = [number]
         stage.completes(chance.randrange(5), grace=True)
-
-
-def publish_stopped(stage: Stage, number: int, stop: Stop) -> str:
-    from publishers import publish
-
-    return publish(stage.revisions[number], stop).how
 
 
 @pytest.fixture
@@ -106,9 +113,10 @@ def credentials() -> Iterator[None]:
 @pytest.mark.parametrize("layout", ["flat", "layered"])
 def test_in_a_bucket(tmp_path: Path, credentials: None, layout: str) -> None:
     with peers.moto() as endpoint:
-        places.s3_client(endpoint).create_bucket(Bucket=places.BUCKET)
         stage = in_bucket(tmp_path, layout, endpoint)
-        stop_each(stage, 0, 2, some(stage, 0, 17, (KILL, LOSE)))
+        stage.at(0)
+        stage.stopped(1, Stop(KILL, {"flat": 16, "layered": 24}[layout]))
+        stage.completes(1)
 
 
 @pytest.mark.peer
@@ -121,7 +129,6 @@ def test_in_a_bucket_wherever_it_was_stopped(tmp_path: Path, credentials: None, 
         "seaweedfs": lambda: peers.seaweedfs(tmp_path, places.ACCESS_KEY, places.SECRET_KEY),
     }
     with starts[kind]() as endpoint:
-        places.s3_client(endpoint).create_bucket(Bucket=places.BUCKET)
         stage = in_bucket(tmp_path, layout, endpoint)
         for last, other in CHANGES:
             stop_each(stage, last, other, some(stage, last, 2, HOWS))

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from offhook import __version__
 from offhook.problem import OffhookError
 from offhook.publish.cloudfront import invalidate
-from offhook.publish.hold import Hold, Lost, Patience, new_intent, take_hold
-from offhook.publish.keyed import read_key
+from offhook.publish.head import read_head
+from offhook.publish.hold import SOONER, Hold, Lost, Patience, new_intent, take_hold
 from offhook.publish.limits import Verdict
 from offhook.publish.manifest import Manifest
 from offhook.publish.prepared import Prepared, limits_said
@@ -83,6 +83,8 @@ def refuse(prepared: Prepared, *, adopt: bool) -> None:
             hint=_way_out(prepared.exceeded),
         )
     if prepared.strangers and not adopt:
+        if read_head(prepared.state).version != prepared.before.version:
+            raise Lost(f"{prepared.state.name}: another publish was sooner", hint=SOONER)
         first, more = prepared.strangers[0], len(prepared.strangers) - 1
         others = f" and {more:,} more" if more else ""
         raise OffhookError(
@@ -112,8 +114,8 @@ def begin(prepared: Prepared, hold: Hold, *, processes: int, progress: Progress)
         progress,
         processes,
     )
-    if prepared.manifest.release == 0 and not prepared.tree.key.is_key(read_key(prepared.state)):
-        raise Lost(f"{prepared.state.name}: another publish made another key", hint="run publish again")
+    if prepared.manifest.release == 0:
+        prepared.tree.key.keep(prepared.state)
     publication.tidy(stopped=prepared.before.head.intent is not None)
     return publication
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from offhook.problem import OffhookError
 from offhook.publish.manifest import NOTHING_PUBLISHED, Manifest, damaged, manifest_bytes, parse_manifest
-from offhook.publish.roots.root import State, Unlistable
+from offhook.publish.roots.root import State, is_own
 
 HEAD = "head.json"
 FORMAT = 1
@@ -168,15 +168,12 @@ def named(head: Head) -> frozenset[str]:
 def nameless(state: State, head: Head) -> list[str]:
     """Return the objects of the state that the head does not name: of stopped runs, and of those that came too late.
 
-    A state that cannot be listed keeps them.
-
-    Only for whoever has the hold: what a run that may still take it has just written is not named yet, either.
+    Only for whoever has the hold: what a run that may still take it has just written is not named yet, either. Nor are
+    temporary files among it: another run may be writing them.
     """
     known = named(head)
-    try:
-        return [one.path for one in state.list() if one.path.startswith(_FOLDERS) and one.path not in known]
-    except Unlistable:
-        return []
+    found = (one.path for one in state.list())
+    return [path for path in found if path.startswith(_FOLDERS) and path not in known and not is_own(path)]
 
 
 def _bytes(head: Head) -> bytes:

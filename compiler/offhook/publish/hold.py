@@ -26,6 +26,9 @@ from offhook.publish.lock import Lock
 from offhook.publish.roots.root import State
 from offhook.publish.signs import is_alive, is_recent, this_process
 
+SOONER = "look at what it did, and run publish again"
+"""What to do where another publish began or ended after this one had looked."""
+
 _TIME = struct.Struct("=d")
 
 
@@ -178,7 +181,7 @@ def take_hold(
         if held is None:
             now = read_head(state).head
             who = f"{now.intent.owner} publishes" if now.intent else "another publish was sooner"
-            raise Lost(f"{state.name}: {who}", hint="look at what it did, and run publish again")
+            raise Lost(f"{state.name}: {who}", hint=SOONER)
     except BaseException:
         if lock is not None:
             lock.leave()

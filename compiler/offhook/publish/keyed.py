@@ -39,9 +39,11 @@ class Key:
         """Return the digest of a file's content: 32 hex digits."""
         return hmac.digest(self.__bytes, b"file\0" + content, "sha256").hex()[:_HEX]
 
-    def is_key(self, other: Key | None) -> bool:
-        """Tell whether the other key is the same."""
-        return other is not None and hmac.compare_digest(self.__bytes, other.__bytes)
+    def keep(self, state: State) -> None:
+        """Put the key into the state where it holds another one. Only for whoever has the hold, before a release."""
+        found = read_key(state)
+        if found is None or not hmac.compare_digest(self.__bytes, found.__bytes):
+            state.write(KEY, f"{self.__bytes.hex()}\n".encode())
 
     def of_text(self, kind: str, text: str) -> str:
         """Return the digest of something else, which is never mistaken for a file's."""
@@ -71,7 +73,7 @@ def read_key(state: State) -> Key | None:
 def make_key(state: State) -> Key:
     """Return the environment's key, made where there is none; of several runs that make one, all take the same.
 
-    Where the state cannot compare and swap, they may not: `Key.is_key` tells, under the hold.
+    Where the state cannot compare and swap, they may not: whoever gets the hold keeps its own, by `Key.keep`.
     """
     found = read_key(state)
     if found is None:

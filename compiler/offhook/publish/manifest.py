@@ -16,6 +16,9 @@ from offhook.publish.opened_tree import FileRow, PhoneRow
 
 FORMAT = 1
 
+UNSURE = FileRow("", 0)
+"""The row of a superseded file that a stopped run may have written, or not: no content has this digest."""
+
 
 @dataclass(frozen=True, slots=True)
 class Manifest:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from offhook.publish.manifest import Manifest
+from offhook.publish.manifest import UNSURE, Manifest
 from offhook.publish.opened_tree import FileRow, Survey
 from offhook.publish.paths import in_deleting_order, in_switching_order, is_referred_to, phone_of
 
@@ -104,8 +104,8 @@ def _not_wanted(manifest: Manifest, leftover: Leftover, wanted: Collection[str])
     """Files that are there, or may be, and are not part of the tree."""
     every: dict[str, FileRow] = {path: row for path, (row, _) in manifest.superseded.items()}
     every.update(manifest.files)
-    for path, row in leftover.files.items():
-        every.setdefault(path, row or FileRow("", 0))
+    # what a stopped run may have written must not be believed to be there when a later tree wants it
+    every.update((path, (row if path in leftover.sure else None) or UNSURE) for path, row in leftover.files.items())
     for path, known in every.items():
         if path not in wanted:
             yield path, known

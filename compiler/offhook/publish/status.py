@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from offhook.problem import OffhookError
 from offhook.publish.head import Intent, read_released
 from offhook.publish.keyed import Key, read_key
-from offhook.publish.manifest import Manifest
+from offhook.publish.manifest import UNSURE, Manifest
 from offhook.publish.opened_tree import FileRow
 from offhook.publish.places import Place
 from offhook.publish.publication import read_leftover
@@ -65,7 +65,8 @@ def drift(place: Place, *, quick: bool = False, progress: Callable[[int, int], N
     root = place.open_root()
     try:
         sizes = _sizes(root)
-        differing = _differing(root, {**waiting, **expected}, sizes, key, quick, progress)
+        sure = {path: row for path, row in waiting.items() if row != UNSURE}
+        differing = _differing(root, {**sure, **expected}, sizes, key, quick, progress)
     finally:
         root.close()
     known = expected.keys() | waiting.keys() | leftover.files.keys()
