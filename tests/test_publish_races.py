@@ -125,7 +125,8 @@ def taken(state: DirectoryState, patience: Patience = QUICK) -> Hold:
     """Take the hold."""
     before = read_head(state)
     intent = new_intent("intents/intent-2.json", "", "")
-    return take_hold(state, before, replace(before.head, intent=intent), patience=patience, say=lambda _: None)
+    head = replace(before.head, intent=intent)
+    return take_hold(state, before, head, place="a folder", patience=patience, say=lambda _: None)
 
 
 def test_a_holder_gives_signs_of_life_until_it_leaves(state: DirectoryState) -> None:
