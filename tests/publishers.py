@@ -27,18 +27,18 @@ from offhook.output import write_tree
 from offhook.phone.boot import boot
 from offhook.problem import OffhookError
 from offhook.publish import places as places_module
-from offhook.publish import plan
-from offhook.publish.carrying import carry
-from offhook.publish.head import Head, read_released
-from offhook.publish.hold import Patience
-from offhook.publish.keyed import Key, read_key
-from offhook.publish.limits import Allowance
-from offhook.publish.manifest import Manifest
-from offhook.publish.needed_secrets import needed_secrets
-from offhook.publish.opened_tree import opened_tree
+from offhook.publish.carry.carrying import carry
 from offhook.publish.places import Place, place_of
-from offhook.publish.prepared import Prepared, prepare
+from offhook.publish.plan import steps
+from offhook.publish.plan.limits import Allowance
+from offhook.publish.plan.prepared import Prepared, prepare
 from offhook.publish.roots import directory, s3
+from offhook.publish.state.head import Head, read_released
+from offhook.publish.state.hold import Patience
+from offhook.publish.state.keyed import Key, read_key
+from offhook.publish.state.manifest import Manifest
+from offhook.publish.tree.needed_secrets import needed_secrets
+from offhook.publish.tree.opened import opened_tree
 from offhook.secrets.opening import Opened, open_secrets
 from test_flow import effective
 
@@ -544,4 +544,4 @@ def in_bucket(folder: Path, layout: str, endpoint: str) -> Stage:
 
 def without_grace() -> None:
     """Delete at once what waits to be deleted."""
-    plan.GRACE_S = 0
+    steps.GRACE_S = 0

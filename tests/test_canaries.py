@@ -47,9 +47,9 @@ from offhook.compile import read_fleet
 from offhook.flyingvoice.catalogue import parameters
 from offhook.phone.trace import shown_settings
 from offhook.problem import OffhookError
-from offhook.publish.carrying import begin, carry, hold_of
-from offhook.publish.hold import Patience
-from offhook.publish.prepared import Prepared, prepare
+from offhook.publish.carry.carrying import begin, carry, hold_of
+from offhook.publish.plan.prepared import Prepared, prepare
+from offhook.publish.state.hold import Patience
 from offhook.publish.status import drift
 
 KEY = inventories.ROOT / "docs" / "PUBLIC-demo-age-key.txt"
@@ -110,12 +110,12 @@ if {"full", "readonly", "pause", "bug-carry"} & set(FAULTS):
     else:
         Directory.write = write
 if "bug" in FAULTS:
-    from offhook.publish import opened_tree
-    def render(values, render_cfg=opened_tree.render_cfg):
+    from offhook.publish.tree import opened
+    def render(values, render_cfg=opened.render_cfg):
         if "secret:" in "".join(values.values()):
             return render_cfg(values)
         raise ValueError("cannot render " + "".join(values.values()))
-    opened_tree.render_cfg = render
+    opened.render_cfg = render
 """
 """What each process runs first: it notes which files are opened for writing and what is started, and makes faults."""
 
@@ -909,16 +909,16 @@ BREAKS = [
     ("offhook.secrets.opening.text_fault", 3),
     ("offhook.secrets.providers.env.variable", 3),
     ("offhook.secrets.opening.Request", 0),
-    ("offhook.publish.opened_tree.render_cfg", 5),
-    ("offhook.publish.opened_tree._ordered", 2),
-    ("offhook.publish.keyed.Key.of_file", 14),
-    ("offhook.publish.keyed.Key.of_text", 3),
-    ("offhook.publish.prepared.plan_steps", 0),
-    ("offhook.publish.prepared.strangers", 0),
-    ("offhook.publish.prepared.judge", 0),
-    ("offhook.publish.carrying.write_intended", 0),
-    ("offhook.publish.publication.send", 0),
-    ("offhook.publish.publication.write_manifest", 0),
+    ("offhook.publish.tree.opened.render_cfg", 5),
+    ("offhook.publish.tree.opened._ordered", 2),
+    ("offhook.publish.state.keyed.Key.of_file", 14),
+    ("offhook.publish.state.keyed.Key.of_text", 3),
+    ("offhook.publish.plan.prepared.plan_steps", 0),
+    ("offhook.publish.plan.prepared.strangers", 0),
+    ("offhook.publish.plan.prepared.judge", 0),
+    ("offhook.publish.carry.carrying.write_intended", 0),
+    ("offhook.publish.carry.publication.send", 0),
+    ("offhook.publish.carry.publication.write_manifest", 0),
     ("offhook.publish.roots.directory.Directory.write", 20),
     ("offhook.publish.roots.directory.Directory._write_new", 20),
     ("offhook.publish.roots.directory.own_path", 20),
@@ -947,7 +947,7 @@ def test_a_bug_in_status_is_reported_without_secrets(variables: Lab) -> None:
             raise Broken
         return ""
 
-    with mock.patch("offhook.publish.keyed.Key.of_file", broken), pytest.raises(Broken) as caught:
+    with mock.patch("offhook.publish.state.keyed.Key.of_file", broken), pytest.raises(Broken) as caught:
         drift(prepared.place)
     variables.clean({"the report of a bug in status": every_report(caught.value).encode()})
 

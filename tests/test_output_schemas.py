@@ -12,8 +12,8 @@ import pytest
 import inventories
 import repositories
 from offhook.cli.run import run
-from offhook.publish.records import add_release
-from offhook.publish.release import Phones, Release
+from offhook.publish.releases.records import add_release
+from offhook.publish.releases.release import Phones, Release
 
 MAC = "0021f2000001"
 CALLS = {

@@ -168,7 +168,7 @@ def test_the_layered_root_keeps_what_boot_files_of_a_moment_ago_include(
     assert first.keys() < second.keys()
     switched = {path for path in first if first[path] != second[path]}
     assert switched == {f"{mac}.boot" for mac in MACS[:10]}
-    monkeypatch.setattr("offhook.publish.plan.GRACE_S", 0)
+    monkeypatch.setattr("offhook.publish.plan.steps.GRACE_S", 0)
     answer = one.json("publish", "production")
     assert answer["done"] == {"release": 2, "new": False, "written": 0, "deleted": 1}
     assert one.published().keys() == second.keys() - {path for path in first if "sites/berlin" in path}

@@ -14,7 +14,7 @@ import pytest
 
 import peers
 import places
-from offhook.publish.publication import Publication
+from offhook.publish.carry.publication import Publication
 from publishers import KILL, LOSE, ONCE, REFUSE, Stage, Stop, in_bucket, on_folder, publish
 
 CHANGES = [(-1, 1), (0, 2), (1, 0), (2, 1), (3, 2)]

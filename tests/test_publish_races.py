@@ -18,16 +18,17 @@ import pytest
 import peers
 import places
 from offhook.problem import OffhookError
-from offhook.publish import hold as holding
-from offhook.publish import publication, signs
-from offhook.publish.carrying import carry
-from offhook.publish.head import Versioned, read_head, read_released, swap
-from offhook.publish.hold import Hold, Lost, Patience, new_intent, take_hold
-from offhook.publish.lock import LOCK, Lock
-from offhook.publish.publication import Publication
+from offhook.publish.carry import publication
+from offhook.publish.carry.carrying import carry
+from offhook.publish.carry.publication import Publication
 from offhook.publish.roots.directory import DirectoryState
 from offhook.publish.roots.held import HeldRoot
 from offhook.publish.roots.swapping import look_and_write
+from offhook.publish.state import hold as holding
+from offhook.publish.state import signs
+from offhook.publish.state.head import Versioned, read_head, read_released, swap
+from offhook.publish.state.hold import Hold, Lost, Patience, new_intent, take_hold
+from offhook.publish.state.lock import LOCK, Lock
 from publishers import (
     KILL,
     QUICK,
@@ -358,7 +359,7 @@ class TestLock:
             sleep(seconds)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("offhook.publish.lock.time.sleep", sleeping)
+            patch.setattr("offhook.publish.state.lock.time.sleep", sleeping)
             with pytest.raises(OffhookError, match="carla publishes"):
                 lock(state).take()
         began = time.monotonic()

@@ -8,9 +8,9 @@ from collections.abc import Callable, Collection
 
 import pytest
 
-from offhook.publish.carrying import begin, hold_of, next_manifest
-from offhook.publish.opened_tree import opened_tree
-from offhook.publish.publication import Publication
+from offhook.publish.carry.carrying import begin, hold_of, next_manifest
+from offhook.publish.carry.publication import Publication
+from offhook.publish.tree.opened import opened_tree
 from publishers import (
     KILL,
     LOSE,

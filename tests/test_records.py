@@ -20,7 +20,7 @@ import inventories
 import peers
 from offhook.cli.run import run
 from offhook.problem import OffhookError
-from offhook.publish.records import (
+from offhook.publish.releases.records import (
     Recorded,
     add_release,
     fetch_releases,
@@ -30,7 +30,7 @@ from offhook.publish.records import (
     read_releases,
     record,
 )
-from offhook.publish.release import Phones, Release, from_json, phones_of, release_data, release_of, to_json
+from offhook.publish.releases.release import Phones, Release, from_json, phones_of, release_data, release_of, to_json
 from repositories import commit, git, start
 
 REF, SEEN = "refs/offhook/production", "refs/offhook-remote/production"
@@ -314,8 +314,8 @@ def test_a_hook_s_variables_do_not_lead_elsewhere(
 def test_of_many_who_write_at_once_none_is_lost(fleet: Path) -> None:
     """Also the first record, which creates the ref."""
     code = (
-        "import sys; from pathlib import Path; from offhook.publish.records import add_release;"
-        "from offhook.publish.release import *; import json;"
+        "import sys; from pathlib import Path; from offhook.publish.releases.records import add_release;"
+        "from offhook.publish.releases.release import *; import json;"
         "one = release_of(json.loads(sys.argv[2]), 'x'); input(); add_release(Path(sys.argv[1]), one, Phones())"
     )
     data = [json.dumps(release_data(release(number, fleet))) for number in range(1, 7)]
@@ -515,8 +515,8 @@ def test_two_releases_with_one_number_are_refused(fleet: Path, remote: str, tmp_
 def test_clones_that_race_lose_nothing(fleet: Path, remote: str, tmp_path: Path) -> None:
     """Each says which of its records still wait; adopted by one more run, all are there."""
     code = (
-        "import sys; from pathlib import Path; from offhook.publish.records import record;"
-        "from offhook.publish.release import *; import json;"
+        "import sys; from pathlib import Path; from offhook.publish.releases.records import record;"
+        "from offhook.publish.releases.release import *; import json;"
         "one = release_of(json.loads(sys.argv[2]), 'x'); input();"
         "print(*record(Path(sys.argv[1]), one, Phones()).numbers)"
     )

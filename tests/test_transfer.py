@@ -17,9 +17,9 @@ import pytest
 
 import peers
 from offhook.problem import OffhookError
+from offhook.publish.carry.transfer import send
 from offhook.publish.roots.opening import open_root, writers
-from offhook.publish.roots.root import NOTHING, About, Passing, Root, RootOptions
-from offhook.publish.transfer import Content, send
+from offhook.publish.roots.root import NOTHING, About, Content, Passing, Root, RootOptions
 from places import ACCESS_KEY, BUCKET, SECRET_KEY, environment, s3_client
 
 ABOUT = About("text/plain", "no-cache", "abc")
@@ -215,8 +215,8 @@ def test_a_bug_flies_and_ends_it(tmp_path: Path, threads: int) -> None:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do not wait, neither between attempts nor until a refusal is believed."""
-    monkeypatch.setattr("offhook.publish.transfer._PATIENCE_S", 0.0)
-    monkeypatch.setattr("offhook.publish.transfer.random.uniform", lambda *_: 0.0)
+    monkeypatch.setattr("offhook.publish.carry.transfer._PATIENCE_S", 0.0)
+    monkeypatch.setattr("offhook.publish.carry.transfer.random.uniform", lambda *_: 0.0)
 
 
 @pytest.mark.usefixtures("impatient")

@@ -15,9 +15,9 @@ from offhook.cli.options import cached, rev_option, show_problems
 from offhook.cli.run import Globals
 
 if TYPE_CHECKING:
-    from offhook.publish.prepared import Prepared
-    from offhook.publish.publication import Progress
-    from offhook.publish.saved_plan import SavedPlan
+    from offhook.publish.carry.publication import Progress
+    from offhook.publish.plan.prepared import Prepared
+    from offhook.publish.plan.saved_plan import SavedPlan
 
 
 @click.command()
@@ -51,10 +51,10 @@ def publish(
 ) -> int:
     """Carry the tree of ENVIRONMENT to its root, within its limits: HEAD, or another revision."""
     from offhook.parallel import available_processes
-    from offhook.publish.gate import choose_fleet, commit_of
-    from offhook.publish.limits import parse_allowance
-    from offhook.publish.prepared import prepare
-    from offhook.publish.saved_plan import check_environment, check_plan, identity, read_plan
+    from offhook.publish.plan.gate import choose_fleet, commit_of
+    from offhook.publish.plan.limits import parse_allowance
+    from offhook.publish.plan.prepared import prepare
+    from offhook.publish.plan.saved_plan import check_environment, check_plan, identity, read_plan
     from offhook.review.publish import plan_json, plan_text
     from offhook.source import find_root
 
@@ -113,7 +113,7 @@ def carry_out(
 ) -> int:
     """Carry a plan out, with a bar where one waits; say what was done, and return the exit code."""
     from offhook.parallel import available_processes
-    from offhook.publish.carrying import carry
+    from offhook.publish.carry.carrying import carry
     from offhook.review.publish import done_text, plan_json, plan_text
 
     if style == "text" and not settings.quiet and not prepared.is_nothing:

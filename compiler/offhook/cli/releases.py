@@ -20,9 +20,9 @@ _PATIENCE_S = 20.0
 def releases(settings: Globals, environment: str, limit: int | None, no_fetch: bool, style: str) -> int:
     """What was published to ENV, when, by whom and from which commit; the newest first."""
     from offhook.problem import OffhookError
-    from offhook.publish.audit import audit
-    from offhook.publish.ledger import ref_of
-    from offhook.publish.records import fetch_releases
+    from offhook.publish.releases.audit import audit
+    from offhook.publish.releases.ledger import ref_of
+    from offhook.publish.releases.records import fetch_releases
     from offhook.review.releases import releases_json, releases_text
 
     ref_of(environment)

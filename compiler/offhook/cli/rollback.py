@@ -37,12 +37,12 @@ def rollback(
     """
     from offhook.parallel import available_processes
     from offhook.problem import OffhookError
-    from offhook.publish.gate import choose_fleet
-    from offhook.publish.limits import parse_allowance
-    from offhook.publish.prepared import prepare
-    from offhook.publish.records import fetch_releases, find_release, read_releases
-    from offhook.publish.rollback import check_tree, fleet_of
-    from offhook.publish.saved_plan import identity
+    from offhook.publish.plan.gate import choose_fleet
+    from offhook.publish.plan.limits import parse_allowance
+    from offhook.publish.plan.prepared import prepare
+    from offhook.publish.plan.saved_plan import identity
+    from offhook.publish.releases.records import fetch_releases, find_release, read_releases
+    from offhook.publish.releases.rollback import check_tree, fleet_of
     from offhook.review.publish import plan_json, plan_text
     from offhook.source import find_root
 

@@ -25,8 +25,8 @@ def status(settings: Globals, environment: str, rev: str | None, quick: bool, ex
     from offhook.diff import Diff, diff
     from offhook.parallel import available_processes
     from offhook.problem import OffhookError
-    from offhook.publish.gate import choose_fleet
     from offhook.publish.places import place_of
+    from offhook.publish.plan.gate import choose_fleet
     from offhook.publish.status import drift
     from offhook.review.publish import drift_json, drift_text
     from offhook.source import WORKTREE, find_root

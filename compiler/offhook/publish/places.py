@@ -9,10 +9,10 @@ from typing import Any
 
 from offhook.model import Environment
 from offhook.problem import OffhookError
-from offhook.publish.paths import content_type
 from offhook.publish.roots.address import Address, parse_address
 from offhook.publish.roots.opening import Writers, open_root, open_state, writers
 from offhook.publish.roots.root import About, Root, RootOptions, State
+from offhook.publish.tree.paths import content_type
 
 _STATE = "{}.offhook-state"
 """The state beside a folder /srv/tftp, where nothing else is said: /srv/tftp.offhook-state."""

@@ -10,13 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from offhook.problem import OffhookError
-from offhook.publish.head import Intent, read_released
-from offhook.publish.keyed import Key, read_key
-from offhook.publish.manifest import UNSURE, Manifest
-from offhook.publish.opened_tree import FileRow
 from offhook.publish.places import Place
-from offhook.publish.publication import read_leftover
+from offhook.publish.plan.intended import read_leftover
 from offhook.publish.roots.root import Root, Unlistable, is_own
+from offhook.publish.state.head import Intent, read_released
+from offhook.publish.state.keyed import Key, read_key
+from offhook.publish.state.manifest import UNSURE, Manifest
+from offhook.publish.tree.opened import FileRow
 from offhook.secrets.opened_text import OpenedBytes
 
 _AT_ONCE = 16

@@ -9,10 +9,10 @@ from typing import Any
 from click import style
 
 from offhook.diff.change import Diff
-from offhook.publish.carrying import Outcome
-from offhook.publish.limits import Verdict
-from offhook.publish.prepared import Prepared
-from offhook.publish.saved_plan import SavedPlan, plan_identity
+from offhook.publish.carry.carrying import Outcome
+from offhook.publish.plan.limits import Verdict
+from offhook.publish.plan.prepared import Prepared
+from offhook.publish.plan.saved_plan import SavedPlan, plan_identity
 from offhook.publish.status import Drift
 from offhook.review.diff_json import diff_json
 from offhook.review.diff_text import diff_text, summary

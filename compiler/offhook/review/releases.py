@@ -9,8 +9,8 @@ from typing import Any
 from click import style
 
 from offhook.git.signatures import spoken
-from offhook.publish.audit import Audit, Audited
-from offhook.publish.release import Release, release_data
+from offhook.publish.releases.audit import Audit, Audited
+from offhook.publish.releases.release import Release, release_data
 from offhook.texts import one_line
 
 _HEADINGS = ("release", "when (UTC)", "by", "commit", "subject", "signed", "phones", "")

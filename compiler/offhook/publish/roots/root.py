@@ -36,6 +36,13 @@ class Stored(NamedTuple):
     size: int
 
 
+class Content(NamedTuple):
+    """An object to write: its path below the root, and its bytes."""
+
+    path: str
+    data: bytes
+
+
 class About(NamedTuple):
     """What is said of an object, where the kind of root can keep it; empty texts are not said.
 

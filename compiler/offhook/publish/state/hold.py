@@ -21,10 +21,10 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 
 from offhook.problem import OffhookError
-from offhook.publish.head import Head, Intent, Versioned, read_head, swap
-from offhook.publish.lock import Lock
 from offhook.publish.roots.root import State
-from offhook.publish.signs import is_alive, is_recent, this_process
+from offhook.publish.state.head import Head, Intent, Versioned, read_head, swap
+from offhook.publish.state.lock import Lock
+from offhook.publish.state.signs import is_alive, is_recent, this_process
 
 SOONER = "look at what it did, and run publish again"
 """What to do where another publish began or ended after this one had looked."""

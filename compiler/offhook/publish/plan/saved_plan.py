@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from offhook.problem import OffhookError
-from offhook.publish.limits import Allowance, parse_allowance
-from offhook.publish.prepared import Prepared
+from offhook.publish.plan.limits import Allowance, parse_allowance
+from offhook.publish.plan.prepared import Prepared
 
 FORMAT = 1
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from offhook.compile import Fleet, read_fleet
 from offhook.problem import OffhookError
-from offhook.publish.prepared import Prepared
-from offhook.publish.release import Release
+from offhook.publish.plan.prepared import Prepared
+from offhook.publish.releases.release import Release
 from offhook.store import Store
 
 

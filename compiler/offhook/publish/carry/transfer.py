@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from offhook.parallel import map_in_processes
 from offhook.problem import OffhookError
-from offhook.publish.roots.root import About, Passing, Root
+from offhook.publish.roots.root import About, Content, Passing, Root
 
 _WORTH_A_PROCESS = 200
 """Objects for which starting another process pays."""
@@ -36,13 +36,6 @@ _PAUSE_S = 1.0
 """The most that a thread waits after such a failure."""
 
 _LOOK_S = 0.1
-
-
-class Content(NamedTuple):
-    """An object to write: its path below the root, and its bytes."""
-
-    path: str
-    data: bytes
 
 
 def send(

@@ -13,8 +13,8 @@ from typing import Any
 
 from offhook.mac import parse_mac
 from offhook.problem import OffhookError
-from offhook.publish.opened_tree import PhoneRow
-from offhook.publish.plan import PhonesMoved
+from offhook.publish.plan.steps import PhonesMoved
+from offhook.publish.tree.opened import PhoneRow
 
 CHANGED, REMOVED, CUTOFF = "changed", "removed", "cutoff"
 WHATS = (CHANGED, REMOVED, CUTOFF)

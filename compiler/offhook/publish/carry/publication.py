@@ -8,30 +8,26 @@ what may have been written. A rollout calls `switch` wave by wave; `switch_back`
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from offhook.problem import OffhookError
-from offhook.publish.head import Intent, Wave, named, nameless, read_json, write_manifest, write_once
-from offhook.publish.hold import Hold
-from offhook.publish.manifest import Manifest, damaged
-from offhook.publish.opened_tree import FileRow, OpenedTree, Survey
-from offhook.publish.paths import is_common, is_referred_to, phone_of
+from offhook.publish.carry.transfer import send
 from offhook.publish.places import Place
-from offhook.publish.plan import Leftover, Steps
+from offhook.publish.plan.intended import NEW, OLD, add_intended
+from offhook.publish.plan.steps import Steps
 from offhook.publish.roots.held import HeldRoot
 from offhook.publish.roots.root import Root, State, is_temporary
-from offhook.publish.transfer import send
+from offhook.publish.state.head import Intent, Wave, as_json, named, nameless, write_manifest, write_once
+from offhook.publish.state.hold import Hold
+from offhook.publish.state.manifest import Manifest
+from offhook.publish.tree.opened import FileRow, OpenedTree, Survey
+from offhook.publish.tree.paths import is_common, is_referred_to, phone_of
 
 Progress = Callable[[str, int, int], None]
 """Is told the step ("upload", "switch", "delete"), how many files are done, of how many."""
-
-_PLAN = "intents/intent"
-NEW, OLD = "new", "old"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +45,15 @@ class Publication:
     returned: dict[str, FileRow] = field(default_factory=dict)
     """What phones that were switched back are told of, and the new tree does not have."""
 
-    def tidy(self, *, stopped: bool) -> None:
-        """Delete what stopped runs left, as far as the world allows it; `stopped`: one may have written to the root."""
+    def tidy(self) -> None:
+        """Delete what a stopped run left, as far as the world allows it."""
         with suppress(OffhookError):
             left = nameless(self.state, self.hold.head)
             self.hold.check()
             self.state.delete(left)
-        if stopped:
-            # where such a run was only paused, it cannot rename any more what it had begun to write
-            with suppress(OffhookError), closing(self._open_root()) as root:
-                root.delete([one.path for one in root.list() if is_temporary(one.path)])
+        # where such a run was only paused, it cannot rename any more what it had begun to write
+        with suppress(OffhookError), closing(self._open_root()) as root:
+            root.delete([one.path for one in root.list() if is_temporary(one.path)])
 
     def upload(self) -> None:
         """Put everything in its place that phones' own files refer to."""
@@ -133,10 +128,7 @@ class Publication:
 
     def _intend(self, more: Mapping[str, FileRow]) -> None:
         """Say that these may be written, too."""
-        intent = _of(self.hold.head.intent)
-        body = read_json(self.state, intent.plan)
-        body["inherited"] |= {path: row for path, row in more.items() if path not in body["files"]}
-        plan = write_once(self.state, _PLAN, _json(body))
+        plan = add_intended(self.state, _of(self.hold.head.intent), more)
         self.hold.change(lambda head: replace(head, intent=replace(_of(head.intent), plan=plan)))
 
     def _open_root(self) -> Root:
@@ -171,7 +163,7 @@ class _WaveOf:
 
     def __enter__(self) -> None:
         if self.macs is not None:
-            self.phones = write_once(self.state, "waves/wave", _json(self.macs))
+            self.phones = write_once(self.state, "waves/wave", as_json(self.macs))
             self._say(done=False)
 
     def __exit__(self, kind: object, value: object, trace: object) -> None:
@@ -187,42 +179,6 @@ class _WaveOf:
         self.hold.change(
             lambda head: replace(head, intent=replace(_of(head.intent), waves=add(_of(head.intent).waves)))
         )
-
-
-def write_intended(state: State, survey: Survey, steps: Steps, leftover: Leftover) -> str:
-    """Write what a publish may write and delete, and what stopped ones may have; return the object's path."""
-    files: dict[str, FileRow | None] = {path: survey.files[path] for path in steps.writes}
-    files.update((path, None) for path in steps.deletes)
-    inherited = {path: row for path, row in leftover.files.items() if path not in files}
-    return write_once(state, _PLAN, _json({"files": files, "inherited": inherited}))
-
-
-def read_leftover(state: State, intent: Intent | None, manifest: Manifest) -> Leftover:
-    """Return what a stopped publish may have written, and which of it is sure to be there.
-
-    Where its plan is gone nobody knows what it wrote: everything is unsure. Raises OffhookError where it is damaged.
-    """
-    if intent is None:
-        return Leftover()
-    body = read_json(state, intent.plan)
-    if body is None:
-        return Leftover({**{path: row for path, (row, _) in manifest.superseded.items()}, **manifest.files})
-    try:
-        files, inherited = _rows(body["files"]), _rows(body["inherited"])
-        where = {
-            mac: wave.done and wave.to == NEW for wave in intent.waves for mac in read_json(state, wave.phones) or ()
-        }
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-        raise damaged(f"{state.name}/{intent.plan}") from error
-    # what the run before it may have written is no surer now
-    sure = {path for path in files if (intent.uploaded and is_referred_to(path)) or where.get(phone_of(path))}
-    if any(wave.to == OLD for wave in intent.waves):
-        sure = set()
-    return Leftover({**inherited, **files}, frozenset(sure))
-
-
-def _rows(files: Mapping[str, Any]) -> dict[str, FileRow | None]:
-    return {path: FileRow(str(row[0]), int(row[1])) if row else None for path, row in files.items()}
 
 
 def _groups(paths: Iterable[str]) -> Iterator[list[str]]:
@@ -245,7 +201,3 @@ def _concerns(path: str, macs: Collection[str] | None) -> bool:
 def _of(intent: Intent | None) -> Intent:
     assert intent is not None
     return intent
-
-
-def _json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from offhook.problem import OffhookError
 from offhook.publish.roots.root import State
-from offhook.publish.signs import is_alive, is_recent, this_process
+from offhook.publish.state.signs import is_alive, is_recent, this_process
 
 LOCK = "lock.json"
 _ATTEMPTS = 5

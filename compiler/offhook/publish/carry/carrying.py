@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from offhook import __version__
 from offhook.problem import OffhookError
-from offhook.publish.cloudfront import invalidate
-from offhook.publish.head import read_head
-from offhook.publish.hold import SOONER, Hold, Lost, Patience, new_intent, take_hold
-from offhook.publish.limits import Verdict
-from offhook.publish.manifest import Manifest
-from offhook.publish.prepared import Prepared, limits_said
-from offhook.publish.publication import Progress, Publication, write_intended
-from offhook.publish.recording import record_bytes, record_waiting, release_of_manifest, released_by
+from offhook.publish.carry.cloudfront import invalidate
+from offhook.publish.carry.publication import Progress, Publication
+from offhook.publish.plan.intended import write_intended
+from offhook.publish.plan.limits import Verdict
+from offhook.publish.plan.prepared import Prepared, limits_said
+from offhook.publish.releases.recording import record_bytes, record_waiting, release_of_manifest, released_by
+from offhook.publish.state.head import read_head
+from offhook.publish.state.hold import SOONER, Hold, Lost, Patience, new_intent, take_hold
+from offhook.publish.state.manifest import Manifest
 from offhook.texts import one_line
 
 USUAL = Patience()
@@ -99,7 +101,12 @@ def hold_of(prepared: Prepared, *, patience: Patience, say: Callable[[str], None
     plan = write_intended(state, prepared.survey, prepared.steps, prepared.leftover)
     intent = new_intent(plan, prepared.commit, prepared.survey.sealed)
     head = replace(head, intent=intent, key=prepared.tree.key.of_text("key", ""))
-    return take_hold(state, prepared.before, head, place=prepared.place.identity, patience=patience, say=say)
+    try:
+        return take_hold(state, prepared.before, head, place=prepared.place.identity, patience=patience, say=say)
+    except Lost:
+        with suppress(OffhookError):
+            state.delete([plan])
+        raise
 
 
 def begin(prepared: Prepared, hold: Hold, *, processes: int, progress: Progress) -> Publication:
@@ -116,7 +123,8 @@ def begin(prepared: Prepared, hold: Hold, *, processes: int, progress: Progress)
     )
     if prepared.manifest.release == 0:
         prepared.tree.key.keep(prepared.state)
-    publication.tidy(stopped=prepared.before.head.intent is not None)
+    if prepared.before.head.intent is not None:
+        publication.tidy()
     return publication
 
 

@@ -27,7 +27,7 @@ from offhook.git.refs import (
 from offhook.git.refusal import shown
 from offhook.git.repository import Git, read_commit
 from offhook.problem import OffhookError
-from offhook.publish.release import (
+from offhook.publish.releases.release import (
     Phones,
     Release,
     from_json,

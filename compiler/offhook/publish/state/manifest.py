@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from offhook.problem import OffhookError
-from offhook.publish.opened_tree import FileRow, PhoneRow
+from offhook.publish.tree.opened import FileRow, PhoneRow
 
 FORMAT = 1
 

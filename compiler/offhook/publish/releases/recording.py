@@ -11,13 +11,13 @@ from pathlib import Path
 from offhook.git.refs import identity
 from offhook.git.repository import is_repository, open_git
 from offhook.problem import OffhookError
-from offhook.publish.head import Head, read_head, read_json, swap
-from offhook.publish.hold import owner_name
-from offhook.publish.manifest import Manifest, damaged
-from offhook.publish.plan import PhonesMoved
-from offhook.publish.records import record
-from offhook.publish.release import Phones, Release, phones_data, phones_of, release_data, release_of
+from offhook.publish.plan.steps import PhonesMoved
+from offhook.publish.releases.records import record
+from offhook.publish.releases.release import Phones, Release, phones_data, phones_of, release_data, release_of
 from offhook.publish.roots.root import State
+from offhook.publish.state.head import Head, read_head, read_json, swap
+from offhook.publish.state.hold import owner_name
+from offhook.publish.state.manifest import Manifest, damaged
 
 
 def released_by(root: Path) -> str:

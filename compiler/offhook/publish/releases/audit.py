@@ -15,9 +15,9 @@ from offhook.git.signatures import Signature, Trust
 from offhook.history.trust import judge, trust_at
 from offhook.history.walk import History, open_history
 from offhook.problem import OffhookError
-from offhook.publish.ledger import Record, read_chain, ref_of, remote_ref_of
-from offhook.publish.records import notes
-from offhook.publish.release import Release
+from offhook.publish.releases.ledger import Record, read_chain, ref_of, remote_ref_of
+from offhook.publish.releases.records import notes
+from offhook.publish.releases.release import Release
 from offhook.store import Store
 
 

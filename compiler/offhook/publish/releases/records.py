@@ -15,8 +15,8 @@ from offhook.git.refs import has_commit, move_ref, read_ref
 from offhook.git.remote import Rejected, fetch_commits, fetch_ref, push_ref, remote_of
 from offhook.git.repository import Git, open_git
 from offhook.problem import OffhookError
-from offhook.publish.ledger import Chain, append, join, read_chain, read_phones, ref_of, remote_ref_of
-from offhook.publish.release import Phones, Release
+from offhook.publish.releases.ledger import Chain, append, join, read_chain, read_phones, ref_of, remote_ref_of
+from offhook.publish.releases.release import Phones, Release
 from offhook.review.words import listed
 
 __all__ = [

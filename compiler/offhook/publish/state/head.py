@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from offhook.problem import OffhookError
-from offhook.publish.manifest import NOTHING_PUBLISHED, Manifest, damaged, manifest_bytes, parse_manifest
 from offhook.publish.roots.root import State, is_own
+from offhook.publish.state.manifest import NOTHING_PUBLISHED, Manifest, damaged, manifest_bytes, parse_manifest
 
 HEAD = "head.json"
 FORMAT = 1
@@ -134,6 +134,11 @@ def write_once(state: State, name: str, content: bytes) -> str:
     path = f"{name}-{secrets.token_hex(8)}.json"
     state.write(path, content)
     return path
+
+
+def as_json(value: Any) -> bytes:
+    """Return plain data as an object of the state holds it."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
 def read_json(state: State, path: str) -> Any:

@@ -19,8 +19,8 @@ from offhook.flyingvoice.boot import COMMON, render_boot
 from offhook.flyingvoice.cfg import in_order, render_cfg
 from offhook.model import Phone
 from offhook.parallel import map_in_processes
-from offhook.publish.keyed import Key
-from offhook.publish.transfer import Content
+from offhook.publish.roots.root import Content
+from offhook.publish.state.keyed import Key
 from offhook.secrets.opened_text import OpenedBytes, OpenedText
 from offhook.secrets.opening import Opened
 from offhook.secrets.reference import PREFIX

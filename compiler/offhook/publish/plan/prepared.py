@@ -14,10 +14,10 @@ from offhook.compile import Fleet
 from offhook.diff import Diff, diff
 from offhook.git.repository import open_git, resolve
 from offhook.problem import OffhookError
-from offhook.publish.gate import check_signature, commit_of
-from offhook.publish.head import Versioned, read_released
-from offhook.publish.keyed import Key, make_key, new_key, read_key
-from offhook.publish.limits import (
+from offhook.publish.places import Place, place_of
+from offhook.publish.plan.gate import check_signature, commit_of
+from offhook.publish.plan.intended import read_leftover
+from offhook.publish.plan.limits import (
     CHANGED,
     REMOVED,
     Allowance,
@@ -29,15 +29,15 @@ from offhook.publish.limits import (
     judge,
     rules,
 )
-from offhook.publish.manifest import Manifest
-from offhook.publish.needed_secrets import needed_secrets
-from offhook.publish.opened_tree import OpenedTree, Survey, opened_tree
-from offhook.publish.places import Place, place_of
-from offhook.publish.plan import Leftover, PhonesMoved, Steps, phones_moved, plan_steps
-from offhook.publish.publication import read_leftover
+from offhook.publish.plan.steps import Leftover, PhonesMoved, Steps, phones_moved, plan_steps
+from offhook.publish.plan.strangers import strangers
 from offhook.publish.roots.root import State
+from offhook.publish.state.head import Versioned, read_released
+from offhook.publish.state.keyed import Key, make_key, new_key, read_key
+from offhook.publish.state.manifest import Manifest
 from offhook.publish.status import drift
-from offhook.publish.strangers import strangers
+from offhook.publish.tree.needed_secrets import needed_secrets
+from offhook.publish.tree.opened import OpenedTree, Survey, opened_tree
 from offhook.secrets.opening import Opened, open_secrets
 from offhook.source import WORKTREE, Source
 from offhook.store import Store

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from offhook.publish.manifest import UNSURE, Manifest
-from offhook.publish.opened_tree import FileRow, Survey
-from offhook.publish.paths import in_deleting_order, in_switching_order, is_referred_to, phone_of
+from offhook.publish.state.manifest import UNSURE, Manifest
+from offhook.publish.tree.opened import FileRow, Survey
+from offhook.publish.tree.paths import in_deleting_order, in_switching_order, is_referred_to, phone_of
 
 GRACE_S = 3600
 """How long a file stays that no phone is told of any more: one that has read its boot file fetches the rest."""

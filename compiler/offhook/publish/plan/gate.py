@@ -10,7 +10,7 @@ from offhook.compile import Fleet, read_fleet
 from offhook.git.repository import is_repository, open_git, read_commit, read_file, resolve, signature_of
 from offhook.git.signatures import Trust, spoken, verify
 from offhook.problem import OffhookError
-from offhook.publish.manifest import Manifest
+from offhook.publish.state.manifest import Manifest
 from offhook.source import WORKTREE, has_inventory, read_source
 from offhook.store import Store
 

@@ -1,0 +1,1 @@
+"""Doing it: files carried in an order that breaks no phone, from the intent to the manifest."""

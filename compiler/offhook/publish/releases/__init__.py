@@ -1,0 +1,1 @@
+"""What was published: recorded in git, listed, and gone back to."""

@@ -1,0 +1,1 @@
+"""What an environment remembers beside its root: manifest, key, and who publishes."""
