@@ -24,9 +24,12 @@ from offhook.compile import read_fleet
 from offhook.diff import Diff, apply, diff, revisions
 from offhook.diff.change import CHANGED, Change
 from offhook.diff.groups import families, groups, origins_of
+from offhook.diff.policy import leaves
 from offhook.problem import OffhookError
 from offhook.review.diff_json import diff_json
 from offhook.review.diff_text import diff_text, summary
+from offhook.review.words import from_to
+from offhook.secrets.hidden import hidden
 from offhook.settings import phones_of
 from offhook.store import Store
 
@@ -217,6 +220,33 @@ def test_policy_comes_first_also_without_a_phone(tmp_path: Path) -> None:
     assert unstyle(diff_text(found)).startswith("policy\n")
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ({"limits": {"removed": "0"}}, {"limits": {"changed": "3"}}, "limits.removed 0 -> nothing"),
+        (
+            {"environments": {"lab": {"phones": {"sites": []}}}},
+            {"environments": {"lab": {}}},
+            "environments.lab.phones.sites [] -> nothing",
+        ),
+        ({"limits": {}}, {"environments": {"empty": {}}}, "environments.empty nothing -> {}"),
+    ],
+)
+def test_empty_is_not_nothing(before: Files, after: Files, message: str) -> None:
+    """What is there and empty is something: a limit of 0 is the strictest one."""
+    words = [
+        f"{'.'.join(path)} {was or 'nothing'} -> {now or 'nothing'}" for path, was, now in leaves((), before, after)
+    ]
+    assert message in words
+
+
+def test_a_limit_of_zero_that_leaves_is_a_change(tmp_path: Path) -> None:
+    files = inventories.minimal()
+    files["fleet.yaml"]["limits"] = {"removed": 0}
+    found = two(tmp_path, lambda after: after["fleet.yaml"].pop("limits"), files)
+    assert [policy.message for policy in found.policy] == ["limits.removed 0 -> nothing"]
+
+
 def test_files_that_are_policy(tmp_path: Path) -> None:
     root = repositories.start(tmp_path)
     repositories.commit(root, inventories.minimal())
@@ -354,6 +384,151 @@ def test_five_thousand_phones_are_a_page(tmp_path: Path) -> None:
     assert "4,899 phones in berlin" in text
     assert "100 phones in berlin  e.g. 0021f2000064" in text
     assert summary(found) == "5,000 phones changed; 5,000 with restart not known"
+
+
+def proxied(hosts: dict[int, str], phones: int) -> Callable[[Files], None]:
+    """Give each account a proxy: sbc1, but for those in `hosts`."""
+
+    def edit(after: Files) -> None:
+        for number in range(phones):
+            after["accounts/all.yaml"][f"user{number}"]["sip"] = {
+                "outbound_proxy": hosts.get(number, "sbc1.example.net")
+            }
+
+    return edit
+
+
+def test_an_outlier_is_named(tmp_path: Path) -> None:
+    """One phone in five hundred registers through somebody else."""
+    found = two(tmp_path, proxied({70: "evil.example.net"}, 500), many(500))
+    lines = unstyle(diff_text(found)).splitlines()
+    rows = [" ".join(line.split()) for line in lines if "example.net" in line]
+    assert rows == [
+        "account.1.outbound_host nothing -> sbc1.example.net 499 phones accounts/user0 inventory/accounts/all.yaml:6",
+        "nothing -> evil.example.net 0021f2000046 accounts/user70 inventory/accounts/all.yaml:426",
+    ]
+
+
+def test_rare_values_are_shown_in_a_page(tmp_path: Path) -> None:
+    """The common values and the rarest; where every phone has its own, how many there are."""
+    hosts = {number: f"sbc{number}.example.net" for number in range(100, 120)} | {7: "evil.example.net"}
+    edit = proxied(hosts, 300)
+
+    def both(after: Files) -> None:
+        edit(after)
+        for number in range(300):
+            after["accounts/all.yaml"][f"user{number}"]["auth_name"] = f"auth{number}"
+
+    found = two(tmp_path, both, many(300))
+    text = unstyle(diff_text(found))
+    assert "279 phones" in text
+    assert "and 10 other values" in text
+    assert "... 300 different values" in text
+    assert len(text.splitlines()) < 40
+
+
+def test_what_differs_of_long_values_is_seen(tmp_path: Path) -> None:
+    files = inventories.minimal()
+    url = "http://phones.example.com/a/very/long/way/to/a/picture/of/somebody/{}/wallpaper.jpg"
+    files["fleet.yaml"]["settings"] = {"firmware.url": url.format("anna")}
+    found = two(
+        tmp_path, lambda after: after["fleet.yaml"]["settings"].update({"firmware.url": url.format("bert")}), files
+    )
+    (line,) = [one for one in unstyle(diff_text(found)).splitlines() if "http" in one]
+    assert "anna" in line
+    assert "bert" in line
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("a", None, "a -> nothing"),
+        ("x" * 100, "x" * 99 + "y", "xxxxxx...xxxxxxxxxxxx -> xxxxxx...xxxxxxxxxxxy"),
+        ("x" * 100, "y", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx... -> y"),
+        ("ab\x1b", "ab\u202e", "ab\\x1b -> ab\\u202e"),
+    ],
+)
+def test_each_side_is_cut_alone(old: str, new: str | None, expected: str) -> None:
+    assert from_to(old, new, 46) == expected
+
+
+def test_one_phone_retired_is_said(tmp_path: Path) -> None:
+    found = two(tmp_path, lambda after: after["phones/all.yaml"][MAC].update(retired="true"))
+    assert f"{MAC} in berlin, retired now" in unstyle(diff_text(found))
+
+
+def test_the_old_layer_is_named_where_it_is_another(tmp_path: Path) -> None:
+    files = inventories.minimal()
+    files["fleet.yaml"]["utc_offset"] = "+1"
+    found = two(tmp_path, lambda after: after["sites/all.yaml"]["berlin"].update(utc_offset="+2"), files)
+    (line,) = [one for one in unstyle(diff_text(found)).splitlines() if "time_zone" in one]
+    assert line.endswith("sites/berlin  inventory/sites/all.yaml:3  (was fleet  inventory/fleet.yaml:5)")
+
+
+# What must not be shown.
+
+
+CLEAR = {
+    "settings": {"security.user_password": "hunter2"},
+    "settings_unchecked": {
+        "account.1.password": "hunter3",
+        "door.pin": "hunter4",
+        "foo.url": "https://u:hunter5@example.com/",
+        "api.token": "hunter6",
+        "ldap.url": "see ldap://u:hunter7@two@example.com/",
+    },
+}
+
+
+def test_passwords_in_the_clear_are_not_repeated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = repositories.start(tmp_path)
+    files = inventories.minimal()
+    files["fleet.yaml"]["environments"] = {"lab": {"url": "https://u:hunter8@example.com/", "password": "hunter9"}}
+    repositories.commit(root, files)
+    files["phones/all.yaml"][MAC] |= CLEAR
+    files["fleet.yaml"]["environments"]["lab"] = {"url": "https://u:hunter1@example.com/", "password": "hunter0"}
+    repositories.commit(root, files)
+    verbs = [["diff", "HEAD~1", "HEAD"], ["log", MAC], ["blame", MAC], ["show", MAC]]
+    verbs += [["why", MAC, name] for section in CLEAR.values() for name in section if name != "account.1.password"]
+    for verb in verbs:
+        for style in ("text", "json"):
+            run(["-C", str(root), *verb, "--format", style])
+            said = "".join(capsys.readouterr())
+            assert "hunter" not in said, (verb, style)
+            assert "(hidden)" in said or verb[0] == "show", (verb, style)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("account.1.password", "secret:berlin/alice", "secret:berlin/alice"),
+        ("account.1.password", "secret: alice", "(hidden)"),
+        ("linekey.3.value", "0102", "0102"),
+        ("linekey.99.label", "Bob", "Bob"),
+        ("softkey.mode", "1", "1"),
+        ("phone.ping", "1", "1"),
+        ("wifi.psk_key", "x", "(hidden)"),
+        ("foo.key", "x", "(hidden)"),
+        ("foo.url", "ftp://u@example.com/a:b@c", "ftp://u@example.com/a:b@c"),
+        ("foo.url", "ftp://u:p@example.com/", "ftp://u:(hidden)@example.com/"),
+    ],
+)
+def test_what_is_hidden(name: str, value: str, shown: str) -> None:
+    assert hidden(name, value) == shown
+
+
+def test_a_value_cannot_rewrite_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = repositories.start(tmp_path)
+    files = inventories.minimal()
+    repositories.commit(root, files)
+    evil = "a\u202eb\u200fc\u2066d"
+    files["phones/all.yaml"][MAC]["keys"] = {"2": {"speed-dial": "1", "label": evil}}
+    repositories.commit(root, files)
+    for verb in (["diff", "HEAD~1"], ["log", MAC], ["blame", MAC], ["why", MAC, "linekey.2.label"], ["show", MAC]):
+        assert run(["-C", str(root), *verb]) == 0
+        said = unstyle(capsys.readouterr().out)
+        assert not any(letter in said for letter in "\u202e\u200f\u2066"), verb
+        assert r"a\u202eb" in said, verb
 
 
 # What people type.

@@ -239,6 +239,23 @@ def test_an_author_s_name_cannot_rewrite_the_terminal(tmp_path: Path, capsys: py
         assert not any(letter in said for letter in "\x1b\x07\u202e"), verb
 
 
+def test_lines_keep_to_the_terminal_s_width(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = layered()
+    files["phones/all.yaml"][MAC]["settings_unchecked"] = {"a.rather.long.name.of.nothing": "words " * 30 + "end"}
+    root = root_of(tmp_path, files)
+    files["phones/all.yaml"][MAC]["settings_unchecked"]["a.rather.long.name.of.nothing"] = "words " * 30 + "END"
+    repositories.commit(root, files, "subject " * 400)
+    for columns in (80, 132):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        for verb in ("blame", "log"):
+            assert run(["-C", str(root), verb, MAC]) == 0
+            lines = unstyle(capsys.readouterr().out).splitlines()
+            assert max(map(len, lines)) <= columns, verb
+            assert verb == "blame" or any("end -> " in line and line.endswith("END") for line in lines)
+
+
 def test_the_verbs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = layered()
     root = root_of(tmp_path, files)

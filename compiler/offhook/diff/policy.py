@@ -13,6 +13,7 @@ from offhook.diff.change import Policy
 from offhook.inventory import no_fleet
 from offhook.model import Entity, mark
 from offhook.problem import Mark
+from offhook.secrets.hidden import hidden
 from offhook.view import View
 
 PARTS = ("environments", "default_environment", "limits", "checks", "notify", "signing", "secrets")
@@ -28,6 +29,7 @@ FILES = {
 """Files outside inventory/ that are policy, and what they decide."""
 
 _DEFAULT = "nothing"
+_HARMLESS = ("checks", "limits")
 
 ReadFile = Callable[[str], bytes | None]
 """A file of one revision by its path from the fleet's root, None where there is none."""
@@ -37,7 +39,7 @@ def policy_changes(old: View, new: View, read_old: ReadFile, read_new: ReadFile)
     """Yield every policy change between two views: those of fleet.yaml in its order, then those of other files."""
     (before, entity_before), (after, entity_after) = _fleet(old), _fleet(new)
     for part in PARTS:
-        for path, was, now in _leaves((part,), before.get(part), after.get(part)):
+        for path, was, now in leaves((part,), before.get(part), after.get(part)):
             place = mark(entity_after, *path) if now is not None else mark(entity_before, *path)
             words = f"{'.'.join(path)} {_DEFAULT if was is None else was} -> {_DEFAULT if now is None else now}"
             yield Policy(place, words)
@@ -61,25 +63,31 @@ def _signers(fleet: Mapping[str, Any]) -> dict[str, str]:
     return {signing[word]: "whose signatures count" for word in ("allowed_signers", "keyring") if word in signing}
 
 
-def _leaves(path: tuple[str, ...], old: Any, new: Any) -> Iterator[tuple[tuple[str, ...], str | None, str | None]]:
-    """The texts that differ between two plain values, with their paths; lists are one text."""
-    if old == new:
+def leaves(path: tuple[str, ...], old: Any, new: Any) -> Iterator[tuple[tuple[str, ...], str | None, str | None]]:
+    """Yield the texts that differ between two plain values, with their paths; lists are one text.
+
+    None is what is not there; what is there and empty is something else.
+    """
+    if old == new and type(old) is type(new):
         return
-    if isinstance(old or {}, dict) and isinstance(new or {}, dict):
+    if (old or new) and all(one is None or isinstance(one, dict) for one in (old, new)):
         before, after = old or {}, new or {}
         for key in [*before, *(key for key in after if key not in before)]:
-            yield from _leaves((*path, key), before.get(key), after.get(key))
+            yield from leaves((*path, key), before.get(key), after.get(key))
         return
-    yield path, _text(old), _text(new)
+    yield path, _text(path, old), _text(path, new)
 
 
-def _text(value: Any) -> str | None:
+def _text(path: tuple[str, ...], value: Any) -> str | None:
+    """A value in one line; of what stands in an inventory in spite of the rules, no password."""
     if value is None:
         return None
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(str(_text(one)) for one in value) + "]"
+        return "[" + ", ".join(str(_text(path, one)) for one in value) + "]"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_text(inner)}" for key, inner in value.items()) + "}"
-    return str(value)
+        inner = (f"{key}: {_text((*path, key), one)}" for key, one in value.items())
+        return "{" + ", ".join(inner) + "}"
+    # the ids of checks speak of secrets: what stands under them is a severity
+    return hidden(path[-1] if path[0] not in _HARMLESS else "", str(value))

@@ -1,12 +1,16 @@
-"""A diff as JSON: groups of equal change, from which every phone's own changes can be made again exactly."""
+"""A diff as JSON: groups of equal change, from which every phone's own changes can be made again exactly.
+
+Passwords in the clear are hidden.
+"""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from offhook.diff.change import ADDED, REMOVED, Change, Diff, Side
+from offhook.diff.change import ADDED, REMOVED, Change, Diff
 from offhook.diff.groups import Group, groups, origins_of
+from offhook.review.words import shown_sides
 
 
 def diff_json(diff: Diff) -> str:
@@ -44,10 +48,11 @@ def _change(group: Group, number: int) -> dict[str, Any]:
     """One change of a group; where its phones have it from different places, `each` lists them beside `macs`."""
     change = group.example.changes[number]
     every = [_origin(phone.changes[number]) for phone in group.phones]
+    old, new = shown_sides(change)
     row: dict[str, Any] = {
         "parameter": change.parameter,
-        "old": _value(change.old),
-        "new": _value(change.new),
+        "old": old,
+        "new": new,
         **every[0],
         "restart": change.restart,
         "cutoff": change.cutoff,
@@ -57,10 +62,6 @@ def _change(group: Group, number: int) -> dict[str, Any]:
     if any(one != every[0] for one in every):
         row["each"] = every
     return row
-
-
-def _value(side: Side | None) -> str | None:
-    return side.value if side else None
 
 
 def _origin(change: Change) -> dict[str, Any]:
