@@ -259,6 +259,49 @@ def test_files_that_are_policy(tmp_path: Path) -> None:
     ]
 
 
+def test_files_that_are_policy_in_a_larger_repository(tmp_path: Path) -> None:
+    """The fleet in a folder of its own: who must review, the top folder says; sops looks in every folder."""
+    top = repositories.start(tmp_path)
+    fleet = top / "org/tel"
+    fleet.mkdir(parents=True)
+    inventories.write_inventory(fleet, inventories.minimal())
+    repositories.commit(top)
+    places = [".github/CODEOWNERS", "CODEOWNERS", ".sops.yaml", "org/.sops.yaml"]
+    places += ["org/tel/inventory/.sops.yaml", "org/tel/inventory/secrets/.sops.yaml", "org/CODEOWNERS"]
+    for place in places:
+        (top / place).parent.mkdir(parents=True, exist_ok=True)
+        (top / place).write_text("x: 1\n")
+    expected = [
+        ("../../.sops.yaml", "who can open new secrets"),
+        ("../.sops.yaml", "who can open new secrets"),
+        ("inventory/.sops.yaml", "who can open new secrets"),
+        ("inventory/secrets/.sops.yaml", "who can open new secrets"),
+        ("../../CODEOWNERS", "who must review"),
+        ("../../.github/CODEOWNERS", "who must review"),
+    ]
+    messages = [f"{path} is new: {words}" for path, words in expected]
+    assert [policy.message for policy in diff(fleet, "HEAD", None, store=Store(None)).policy] == messages
+    repositories.commit(top)
+    assert [policy.message for policy in diff(fleet, "HEAD~1", "HEAD", store=Store(None)).policy] == messages
+    assert diff(fleet, "HEAD", None, store=Store(None)).policy == ()
+
+
+def test_line_ends_of_the_work_tree_are_no_change(tmp_path: Path) -> None:
+    root = repositories.start(tmp_path)
+    (root / ".gitattributes").write_text("* text eol=crlf\n")
+    (root / "CODEOWNERS").write_text("* @anna\n")
+    repositories.commit(root, inventories.minimal())
+    (root / "CODEOWNERS").unlink()
+    repositories.git(root, "checkout", "--", "CODEOWNERS")
+    assert (root / "CODEOWNERS").read_bytes() == b"* @anna\r\n"
+    assert repositories.git(root, "status", "--porcelain") == ""
+    assert diff(root, "HEAD", None, store=Store(None)).is_empty
+    (root / "CODEOWNERS").write_bytes(b"* @bert\r\n")
+    assert [one.message for one in diff(root, "HEAD", None, store=Store(None)).policy] == [
+        "CODEOWNERS changed: who must review"
+    ]
+
+
 def test_phonebooks(tmp_path: Path) -> None:
     files = inventories.minimal()
     files["phonebooks/all.yaml"] = {

@@ -203,6 +203,17 @@ def prune(value: Any, path: tuple[str, ...], used: set[tuple[str, ...]]) -> int:
         ("A title\n\nReviewed-on: https://git.example.com/acme/fleet/pulls/9\n", "#9"),
         ("A title\n\nSee #7 for more", None),
         ("", None),
+        ('Revert "Merge pull request #12 from anna/topic"\n\nThis reverts commit abc.', None),
+        ('Revert "A title (#12)"\n\nThis reverts commit abc.', None),
+        ('Revert "A title (#12)" (#13)', "#13"),
+        ("A title\n\nPR: 5\nis what they call it.\n\nThat is all", None),
+        ("A title\n\nPR: 5\nis what they call it.", None),
+        ("A title\n\nSome words\n\nPR: 5\nSigned-off-by: Anna <a@example.com>", "#5"),
+        ("A title\r\n\r\nPull-Request: #7\r\n", "#7"),
+        ("A title (#34)\r\n\r\nwords\r\n", "#34"),
+        ("A title\n\npull-request: #7\n", "#7"),
+        ("Merged in anna/topic (pull request #3)\n\nA title", "#3"),
+        ("Merged PR 4: A title", "#4"),
     ],
 )
 def test_which_pull_request_a_message_names(message: str, review: str | None) -> None:

@@ -7,7 +7,9 @@ the names that differ (`names`), these the phones that depend on them, and these
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from posixpath import normpath
 from typing import Any
 
 from offhook.cache import with_store
@@ -16,6 +18,7 @@ from offhook.diff.compare import Difference, SideOfDiff, describe, find_differen
 from offhook.diff.names import changed_names, concerns_all, deltas, dependent_phones
 from offhook.diff.phonebooks import phonebook_changes
 from offhook.diff.policy import ReadFile, policy_changes
+from offhook.git.checkout import read_checked_out
 from offhook.git.repository import Git, merge_base, open_git, read_file, resolve
 from offhook.index import worktree
 from offhook.inventory import load
@@ -110,7 +113,7 @@ def _diff(root: Path, base: str, head: str | None, environment: str | None, stor
         base=old.snapshot.revision,
         head=new.snapshot.revision,
         environment=chosen.name if chosen else None,
-        policy=tuple(policy_changes(old, new, _reader(root, git, old), _reader(root, git, new))),
+        policy=tuple(policy_changes(old, new, _reader(git, old), _reader(git, new), folders=_folders(git))),
         phones=tuple(phone for phone in phones if phone is not None),
         phonebooks=tuple(phonebook_changes(old, new, names, changed)),
         warnings=tuple(_warnings(old, new)),
@@ -141,15 +144,22 @@ def _macs(before: SideOfDiff, after: SideOfDiff, names: frozenset[str]) -> set[s
     return dependent_phones(after.view, names)
 
 
-def _reader(root: Path, git: Git, view: View) -> ReadFile:
+def _reader(git: Git, view: View) -> ReadFile:
     """What reads a file outside the inventory, at the revision of a view."""
+    top = replace(git, prefix="")
 
-    def from_disk(path: str) -> bytes | None:
-        place = root / path
-        return place.read_bytes() if place.is_file() else None
+    def read(path: str) -> bytes | None:
+        whole = normpath(f"{git.prefix}/{path}" if git.prefix else path)
+        revision = view.snapshot.revision
+        return read_checked_out(top, whole) if revision == WORKTREE else read_file(top, revision, whole)
 
-    revision = view.snapshot.revision
-    return from_disk if revision == WORKTREE else lambda path: read_file(git, revision, path)
+    return read
+
+
+def _folders(git: Git) -> list[str]:
+    """The folders from the repository's top down to the fleet's, as paths from the fleet's: "..", "."."""
+    depth = len(git.prefix.split("/")) if git.prefix else 0
+    return ["/".join([".."] * up) or "." for up in range(depth, -1, -1)]
 
 
 def _warnings(old: View, new: View) -> Iterator[str]:
