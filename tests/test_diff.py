@@ -229,6 +229,12 @@ def test_policy_comes_first_also_without_a_phone(tmp_path: Path) -> None:
             {"environments": {"lab": {}}},
             "environments.lab.phones.sites [] -> nothing",
         ),
+        (
+            {"notify": {"x": {"token": "hunter2"}}},
+            {"notify": {"x": {"token": "hunter3", "url": "http://u:hunter4@x/"}}},
+            "notify.x.token (hidden) -> (hidden)",
+        ),
+        ({"checks": {}}, {"checks": {"clear-secret": "off"}}, "checks.clear-secret nothing -> off"),
         ({"limits": {}}, {"environments": {"empty": {}}}, "environments.empty nothing -> {}"),
     ],
 )
@@ -238,6 +244,7 @@ def test_empty_is_not_nothing(before: Files, after: Files, message: str) -> None
         f"{'.'.join(path)} {was or 'nothing'} -> {now or 'nothing'}" for path, was, now in leaves((), before, after)
     ]
     assert message in words
+    assert "hunter" not in "".join(words)
 
 
 def test_a_limit_of_zero_that_leaves_is_a_change(tmp_path: Path) -> None:
@@ -426,7 +433,7 @@ def test_five_thousand_phones_are_a_page(tmp_path: Path) -> None:
     assert len(text.splitlines()) < 60
     assert "4,899 phones in berlin" in text
     assert "100 phones in berlin  e.g. 0021f2000064" in text
-    assert summary(found) == "5,000 phones changed; 5,000 with restart not known"
+    assert unstyle(summary(found)) == "5,000 phones changed; 5,000 with restart not known"
 
 
 def proxied(hosts: dict[int, str], phones: int) -> Callable[[Files], None]:
@@ -508,6 +515,75 @@ def test_the_old_layer_is_named_where_it_is_another(tmp_path: Path) -> None:
     assert line.endswith("sites/berlin  inventory/sites/all.yaml:3  (was fleet  inventory/fleet.yaml:5)")
 
 
+# Heads with mistakes.
+
+
+def test_a_phone_whose_file_cannot_be_read_is_not_removed(tmp_path: Path) -> None:
+    files = inventories.minimal()
+    files["phones/lyon.yaml"] = {"0021f2000002": {"model": "FIP14G", "site": "berlin"}}
+
+    def edit(after: Files) -> None:
+        after["phones/lyon.yaml"] = "0021f2000002: {model: FIP14G\nnot yaml: ["
+        del after["phones/all.yaml"][MAC]
+
+    found = two(tmp_path, edit, files)
+    assert [(phone.mac, phone.is_unread, phone.cutoff) for phone in found.phones] == [
+        (MAC, False, True),
+        ("0021f2000002", True, False),
+    ]
+    lines = unstyle(diff_text(found)).splitlines()
+    assert lines[0] == "the head has mistakes: what follows is incomplete"
+    assert "? 1 phone in files that cannot be read: 0021f2000002" in lines
+    assert unstyle(summary(found)) == "0 phones changed, 1 removed, 1 not known; 1 may be cut off"
+    answer = json.loads(diff_json(found))
+    assert (answer["removed"], answer["unknown"], answer["incomplete"]) == ([MAC], ["0021f2000002"], True)
+
+
+def test_one_wrong_phone_is_not_removed(tmp_path: Path) -> None:
+    found = two(tmp_path, lambda after: after["phones/all.yaml"][MAC].update(model=["FIP14G"]))
+    assert [(phone.mac, phone.is_unread) for phone in found.phones] == [(MAC, True)]
+
+
+def test_of_a_fleet_that_cannot_be_read_no_policy_is_gone(tmp_path: Path) -> None:
+    files = inventories.minimal()
+    files["fleet.yaml"]["limits"] = {"changed": "30%"}
+    found = two(tmp_path, lambda after: after["fleet.yaml"].update(utc_offset=["+1"]), files)
+    assert found.policy == ()
+    text = unstyle(diff_text(found))
+    assert text.startswith("the head has mistakes")
+    assert text.endswith("\nphones are not compared")
+    assert "phones are not compared" in summary(found)
+
+
+@pytest.mark.parametrize(
+    ("edit", "warning"),
+    [
+        (
+            lambda files: files["phones/all.yaml"][MAC].update(accounts=["alcie"]),
+            f"refers to something unknown at the head: {MAC}: account alcie",
+        ),
+        (
+            lambda files: files["phones/all.yaml"][MAC].update(keys={"3": {"speed-dial": "{{ fleet.vars.no }}"}}),
+            "an expression has no usable value at the head: inventory/phones/all.yaml:",
+        ),
+        (
+            lambda files: files["phones/all.yaml"][MAC].update(settings={"security.user_password": "hunter2"}),
+            "a secret in the clear at the head: inventory/phones/all.yaml",
+        ),
+    ],
+)
+def test_mistakes_of_the_head_are_told(
+    tmp_path: Path, edit: Callable[[Files], Any], warning: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = two(tmp_path, edit)
+    assert found.head_is_broken
+    assert any(one.startswith(warning) for one in found.warnings), found.warnings
+    assert run(["-C", str(tmp_path / "fleet"), "diff", "HEAD~1", "HEAD"]) == 1
+    out, err = capsys.readouterr()
+    assert out.startswith("the head has mistakes")
+    assert warning in err
+
+
 # What must not be shown.
 
 
@@ -526,10 +602,8 @@ CLEAR = {
 def test_passwords_in_the_clear_are_not_repeated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = repositories.start(tmp_path)
     files = inventories.minimal()
-    files["fleet.yaml"]["environments"] = {"lab": {"url": "https://u:hunter8@example.com/", "password": "hunter9"}}
     repositories.commit(root, files)
     files["phones/all.yaml"][MAC] |= CLEAR
-    files["fleet.yaml"]["environments"]["lab"] = {"url": "https://u:hunter1@example.com/", "password": "hunter0"}
     repositories.commit(root, files)
     verbs = [["diff", "HEAD~1", "HEAD"], ["log", MAC], ["blame", MAC], ["show", MAC]]
     verbs += [["why", MAC, name] for section in CLEAR.values() for name in section if name != "account.1.password"]

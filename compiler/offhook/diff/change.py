@@ -67,7 +67,8 @@ class PhoneChange:
     """One phone that differs. `status` is added, removed or changed; changes are in the order of a cfg file.
 
     `model` and `site` are those of the head, of the base for a phone that is removed. `retires` tells that the phone
-    is switched off by this change, `was_retired` that it was so before it was removed or changed.
+    is switched off by this change, `was_retired` that it was so before it was removed or changed, `is_unread` that it
+    only looks removed: its file at the head could not be read.
     """
 
     mac: str
@@ -77,6 +78,7 @@ class PhoneChange:
     retires: bool
     was_retired: bool
     changes: tuple[Change, ...]
+    is_unread: bool = False
 
     @property
     def restart(self) -> str:
@@ -88,7 +90,7 @@ class PhoneChange:
     def cutoff(self) -> bool:
         """Tell whether the phone may become unreachable or unregistered without having been retired."""
         if self.status == REMOVED:
-            return not self.was_retired
+            return not (self.was_retired or self.is_unread)
         return self.status == CHANGED and any(change.cutoff for change in self.changes)
 
 
@@ -114,7 +116,9 @@ class PhonebookChange:
 class Diff:
     """What differs between two revisions: ids of commits, or "worktree". Phones are sorted by MAC.
 
-    `head_is_broken` tells that the head has files with mistakes: what could be understood of them was compared.
+    `head_is_broken` tells that the head has mistakes: what could be understood of it was compared. `warnings` name
+    them, the head's before the base's. `fleet_is_unread` tells that fleet.yaml, which every phone depends on, is among
+    what could not be understood.
     """
 
     base: str
@@ -125,6 +129,7 @@ class Diff:
     phonebooks: tuple[PhonebookChange, ...]
     warnings: tuple[str, ...]
     head_is_broken: bool
+    fleet_is_unread: bool = False
 
     @property
     def is_empty(self) -> bool:
@@ -132,5 +137,10 @@ class Diff:
         return not (self.policy or self.phones or self.phonebooks)
 
     def of_status(self, status: str) -> tuple[PhoneChange, ...]:
-        """Return the phones that are added, removed or changed."""
-        return tuple(phone for phone in self.phones if phone.status == status)
+        """Return the phones that are added, removed or changed; not those of which nobody can tell."""
+        return tuple(phone for phone in self.phones if phone.status == status and not phone.is_unread)
+
+    @property
+    def unread(self) -> tuple[PhoneChange, ...]:
+        """Return the phones that may be as they were: the file they stood in could not be read at the head."""
+        return tuple(phone for phone in self.phones if phone.is_unread)

@@ -11,6 +11,7 @@ from posixpath import normpath
 from typing import Any
 
 from offhook.diff.change import Policy
+from offhook.diff.mistakes import fleet_is_unread
 from offhook.inventory import no_fleet
 from offhook.model import Entity, mark
 from offhook.problem import Mark
@@ -41,7 +42,8 @@ def policy_changes(
     `folders` are those from the repository's top to the fleet's, seen from the fleet's: "..", ".".
     """
     (before, entity_before), (after, entity_after) = _fleet(old), _fleet(new)
-    for part in PARTS:
+    # of a fleet.yaml that cannot be read nobody knows the policy: it is not gone
+    for part in () if fleet_is_unread(old) or fleet_is_unread(new) else PARTS:
         for path, was, now in leaves((part,), before.get(part), after.get(part)):
             place = mark(entity_after, *path) if now is not None else mark(entity_before, *path)
             words = f"{'.'.join(path)} {_DEFAULT if was is None else was} -> {_DEFAULT if now is None else now}"

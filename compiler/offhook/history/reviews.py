@@ -3,7 +3,8 @@
 GitHub's merge button writes "Merge pull request #12 from ...", its squash button "Title (#12)"; GitLab writes
 "See merge request group/project!12" into the body; Bitbucket "Merged in BRANCH (pull request #12)", Azure "Merged PR
 12: Title"; Gitea and mailing-list workflows use trailers, which stand in the last paragraph
-(git-interpret-trailers(1)). A revert names what it reverts, not what brought it. A commit that came by a merge is named by that merge.
+(git-interpret-trailers(1)). A revert names what it reverts, not what brought it. A commit that came by a merge is
+named by that merge.
 """
 
 from __future__ import annotations

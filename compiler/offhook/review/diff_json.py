@@ -23,12 +23,14 @@ def diff_json(diff: Diff) -> str:
         "policy": [{"file": one.mark.file, "line": one.mark.line, "message": one.message} for one in diff.policy],
         "added": [phone.mac for phone in diff.of_status(ADDED)],
         "removed": [phone.mac for phone in diff.of_status(REMOVED)],
+        "unknown": [phone.mac for phone in diff.unread],
         "retired": retired,
         "cutoff": [phone.mac for phone in diff.phones if phone.cutoff],
         "groups": [_group(one) for one in groups(diff.phones)],
         "phonebooks": [
             {"id": one.id, "status": one.status, "added": one.added, "removed": one.removed} for one in diff.phonebooks
         ],
+        "incomplete": diff.head_is_broken,
         "warnings": list(diff.warnings),
     }
     return json.dumps(answer, indent=1, ensure_ascii=False)

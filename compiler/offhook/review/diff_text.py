@@ -9,7 +9,7 @@ from click import style
 from offhook.diff.change import ADDED, CHANGED, LIKELY, REMOVED, UNKNOWN, Diff, PhoneChange
 from offhook.diff.groups import families, groups
 from offhook.review.families import family_lines
-from offhook.review.words import count, depends_on_a_secret, sites
+from offhook.review.words import count, depends_on_a_secret, listed, sites
 from offhook.texts import visible
 
 MAX_FAMILIES = 40
@@ -23,9 +23,12 @@ def diff_text(diff: Diff) -> str:
 
 def summary(diff: Diff) -> str:
     """Return the closing line: "50 phones changed, 1 added; 3 likely to restart"."""
+    if diff.fleet_is_unread:
+        return "phones are not compared: inventory/fleet.yaml at the head cannot be read"
     changed = diff.of_status(CHANGED)
     parts = [f"{count(len(changed), 'phone')} changed"]
     parts += [f"{len(found):,} {word}" for word in (ADDED, REMOVED) if (found := diff.of_status(word))]
+    parts += [f"{len(diff.unread):,} not known"] if diff.unread else []
     notes = []
     for word, words in ((LIKELY, "likely to restart"), (UNKNOWN, "with restart not known")):
         number = sum(phone.restart == word for phone in changed)
@@ -38,11 +41,22 @@ def summary(diff: Diff) -> str:
 
 
 def _lines(diff: Diff) -> Iterator[str]:
+    if diff.head_is_broken:
+        yield style("the head has mistakes: what follows is incomplete", fg="red", bold=True)
+        yield from (f"  {visible(warning)}" for warning in diff.warnings)
+        yield ""
     if diff.policy:
         yield style("policy", fg="magenta", bold=True)
         for policy in diff.policy:
             place = visible(f"{policy.mark.file}:{policy.mark.line}")
             yield f"  {visible(policy.message)}  {style(place, dim=True)}"
+        yield ""
+    if diff.fleet_is_unread:
+        yield "phones are not compared"
+        return
+    if diff.unread:
+        names = listed(phone.mac for phone in diff.unread)
+        yield style(f"? {count(len(diff.unread), 'phone')} in files that cannot be read: {names}", fg="yellow")
         yield ""
     for phone_status, sign, color in ((REMOVED, "-", "red"), (ADDED, "+", "green")):
         found = diff.of_status(phone_status)
