@@ -94,6 +94,31 @@ def test_why_of_a_key_and_of_a_registrar(tmp_path: Path) -> None:
     assert layers("account.1.sip_server_port") == [("compiler", "5060")]
 
 
+def test_why_of_a_key_that_a_profile_plans_too(tmp_path: Path) -> None:
+    """Of each who plans it, that field of the key, as written; and since when, also of a field that nobody wrote."""
+    files = inventories.minimal()
+    files["fleet.yaml"]["vars"] = {"park": "700"}
+    files["profiles/all.yaml"] = {"desk": {"keys": {"8": {"park": "{{ fleet.vars.park }}", "label": "Park"}}}}
+    files["phones/all.yaml"][MAC] |= {"profiles": ["desk"], "keys": {"8": {"speed-dial": "99", "label": "Own"}}}
+    root = root_of(tmp_path, files)
+    first = repositories.git(root, "rev-parse", "HEAD")
+    files["phones/all.yaml"][MAC]["keys"]["6"] = {"speed-dial": "98"}
+    second = repositories.commit(root, files, "key 6")
+    files["phones/all.yaml"][MAC]["keys"]["6"]["label"] = "Six"
+    repositories.commit(root, files, "label of key 6")
+    store = Store(None)
+
+    def said(field: str) -> list[tuple[str, str, str]]:
+        reasons = why(root, MAC, f"linekey.8.{field}", store=store).reasons
+        return [(one.layer, one.value, one.about.id) for one in reasons if one.layer != "compiler"]
+
+    assert said("label") == [(f"phones/{MAC}", "Own", first), ("profiles/desk", "Park", first)]
+    assert said("type") == [(f"phones/{MAC}", "13", first), ("profiles/desk", "10", first)]
+    assert said("value") == [(f"phones/{MAC}", "99", first), ("profiles/desk", "{{ fleet.vars.park }}", first)]
+    line = why(root, MAC, "linekey.6.line", store=store)
+    assert (line.since.id, line.reasons[0].about.id) == (second, second)
+
+
 def test_why_tells_when_a_layer_spoke_and_when_the_phone_came(tmp_path: Path) -> None:
     files = inventories.minimal()
     files["sites/all.yaml"]["lyon"] = {"utc_offset": "+1"}
