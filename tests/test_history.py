@@ -119,6 +119,42 @@ def test_why_of_a_key_that_a_profile_plans_too(tmp_path: Path) -> None:
     assert (line.since.id, line.reasons[0].about.id) == (second, second)
 
 
+def test_why_of_an_expression_leads_to_what_it_reads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = inventories.minimal()
+    files["sites/all.yaml"]["berlin"]["vars"] = {"door": "30", "else": "1"}
+    files["fleet.yaml"]["vars"] = {"prefix": "9"}
+    files["profiles/all.yaml"] = {
+        "desk": {
+            "vars": {"name": "Door"},
+            "keys": {"9": {"speed-dial": "{{ fleet.vars.prefix }}{{ site.vars['door'] }}"}},
+        },
+        "night": {"vars": {"name": "Gate"}, "keys": {"9": {"speed-dial": "1", "label": "{{ phone.vars.name }}"}}},
+    }
+    files["phones/all.yaml"][MAC]["profiles"] = ["desk"]
+    root = root_of(tmp_path, files)
+    first = repositories.git(root, "rev-parse", "HEAD")
+    files["sites/all.yaml"]["berlin"]["vars"]["door"] = "31"
+    door = repositories.commit(root, files, "door (#7)")
+    found = why(root, MAC, "linekey.9.value", store=Store(None))
+    assert (found.value, found.since.id, found.review) == ("931", door, "#7")
+    assert [(one.layer, one.value, one.about.id, one.review) for one in found.reads] == [
+        ("fleet", "9", first, None),
+        ("sites/berlin", "31", door, "#7"),
+    ]
+    assert run(["-C", str(root), "why", MAC, "linekey.9.value"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith("Anna  #7")
+    assert [line[:4] for line in lines[1:4]] == ["> 93", "< 9 ", "< 31"]
+    assert run(["-C", str(root), "why", MAC, "linekey.9.value", "--format", "json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["since"]["review"] == "#7"
+    assert [one["line"] for one in answer["reads"]] == [one.mark.line for one in found.reads]
+    files["phones/all.yaml"][MAC]["profiles"] = ["desk", "night"]
+    repositories.commit(root, files)
+    (read,) = why(root, MAC, "linekey.9.label", store=Store(None)).reads
+    assert (read.layer, read.value) == ("profiles/night", "Gate")
+
+
 def test_why_tells_when_a_layer_spoke_and_when_the_phone_came(tmp_path: Path) -> None:
     files = inventories.minimal()
     files["sites/all.yaml"]["lyon"] = {"utc_offset": "+1"}

@@ -13,17 +13,19 @@ from pathlib import Path
 from typing import TypeVar
 
 from offhook.cache import with_store
+from offhook.expression import is_expression
 from offhook.flyingvoice.catalogue import find, nearest, spell
 from offhook.flyingvoice.cfg import in_order
 from offhook.git.repository import Commit, resolve
 from offhook.history.blame import origins
 from offhook.history.log import Changed, Entry, entries
 from offhook.history.reviews import reviews
-from offhook.history.since import said_since
+from offhook.history.since import said_since, written
 from offhook.history.trust import judge, trust_at
 from offhook.history.walk import History, open_history
 from offhook.layers import COMPILER, Said
 from offhook.problem import Mark, OffhookError
+from offhook.reading import read_by
 from offhook.shadows import sayings
 from offhook.store import Store
 
@@ -79,13 +81,16 @@ class Why:
     """Why a parameter has its value: the winner first, then what it overrides, the strongest first.
 
     `since` is the commit that gave this phone this value: another one than the winner's where the phone came to the
-    layer later.
+    layer later, or where an expression reads something that changed. `review` is the pull request that brought it.
+    `reads` says where what the winner's expression reads is said.
     """
 
     parameter: str
     value: str
     since: Commit
     reasons: tuple[Reason, ...]
+    review: str | None = None
+    reads: tuple[Reason, ...] = ()
 
 
 def log(
@@ -176,12 +181,17 @@ def why(
             raise OffhookError(f"{mac} is not told {parameter}", hint=hint)
         since = history.commit(origins(history, start, [wire])[wire])
         commits = [since if one.layer == COMPILER else said_since(history, start, one) for one in said]
-        brought = reviews(history, start, {one.id for one in commits})
-        reasons = (
-            Reason(one.value, one.layer, one.mark(), about, one is said[-1], brought.get(about.id))
-            for one, about in zip(reversed(said), reversed(commits), strict=True)
-        )
-        return Why(wire, said[-1].value, since, tuple(reasons))
+        text = written(history, start, said[-1]) or ""
+        read = read_by(side.resolver, phone, text) if is_expression(text) else []
+        read_since = [said_since(history, start, one) for one in read]
+        brought = reviews(history, start, {one.id for one in (since, *commits, *read_since)})
+
+        def reason(one: Said, about: Commit) -> Reason:
+            return Reason(one.value, one.layer, one.mark(), about, one is said[-1], brought.get(about.id))
+
+        reasons = map(reason, reversed(said), reversed(commits))
+        reads = map(reason, read, read_since)
+        return Why(wire, said[-1].value, since, tuple(reasons), brought.get(since.id), tuple(reads))
 
     return _with_history(root, mac, revision, environment, store, warn, use)
 

@@ -23,8 +23,7 @@ def said_since(history: History, start: str, said: Said) -> Commit:
 
     A commit at which a shallow clone ends is the answer for what is older.
     """
-    kind = kind_of(said.entity.file.path) or "fleet"
-    key = said.entity.mac if isinstance(said.entity, Phone) else said.entity.key or "fleet"
+    kind, key = _name(said)
     commit = history.commit(start)
     value = _raw(history, commit.id, kind, key, said.path)
     while True:
@@ -34,6 +33,18 @@ def said_since(history: History, start: str, said: Said) -> Commit:
         if parent is None:
             return commit
         commit = history.commit(parent)
+
+
+def written(history: History, start: str, said: Said) -> str | None:
+    """Return the text that stands at the place of a value, None where that is no text."""
+    found = _raw(history, start, *_name(said), said.path) if said.path else None
+    return found if isinstance(found, str) else None
+
+
+def _name(said: Said) -> tuple[str, str]:
+    """The kind and the key of the entity that says a value."""
+    kind = kind_of(said.entity.file.path) or "fleet"
+    return kind, said.entity.mac if isinstance(said.entity, Phone) else said.entity.key or "fleet"
 
 
 def _is_same(history: History, commit: str, parent: str, kind: str, key: str, path: Path, value: Any) -> bool:

@@ -34,42 +34,32 @@ _SIGNATURE_STYLES: dict[str, dict[str, Any]] = {
 
 
 def why_text(mac: str, why: Why) -> str:
-    """Return who says a parameter, the winner first, aligned."""
-    since = _commit_text(why.since, None)
-    lines = [
-        f"{style(f'{visible(why.parameter)} = {printed(why.parameter, why.value)}', bold=True)}  on {mac} since {since}"
-    ]
-    rows = [_why_row(why.parameter, reason) for reason in why.reasons]
+    """Return who says a parameter, the winner first, then what its expression reads (<), aligned."""
+    since = _commit_text(why.since, why.review)
+    head = f"{visible(why.parameter)} = {printed(why.parameter, why.value)}"
+    lines = [f"{style(head, bold=True)}  on {mac} since {since}"]
+    winner, *others = why.reasons
+    every = [winner, *why.reads, *others]
+    rows = [_why_row(why.parameter, reason) for reason in every]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for reason, row in zip(why.reasons, rows, strict=True):
+    for number, (reason, row) in enumerate(zip(every, rows, strict=True)):
         value, layer, place = (text.ljust(width) for text, width in zip(row, widths, strict=True))
-        sign = style(">", fg="green", bold=True) if reason.wins else " "
+        sign = style(">", fg="green", bold=True) if reason.wins else "<" if number <= len(why.reads) else " "
         lines.append(f"{sign} {value}  {layer}  {place}  {_commit_text(reason.about, reason.review)}")
     return "\n".join(lines)
 
 
 def why_json(mac: str, why: Why) -> str:
     """Return the same in the shape of schema/output/why.schema.json."""
-    reasons = [
-        {
-            "value": hidden(why.parameter, one.value),
-            "layer": one.layer,
-            "file": one.mark.file,
-            "line": one.mark.line,
-            "wins": one.wins,
-            **_commit(one.about, one.review),
-        }
-        for one in why.reasons
-    ]
-    return _dump(
-        {
-            "mac": mac,
-            "parameter": why.parameter,
-            "value": hidden(why.parameter, why.value),
-            "since": _commit(why.since, None),
-            "said": reasons,
-        }
-    )
+    body = {
+        "mac": mac,
+        "parameter": why.parameter,
+        "value": hidden(why.parameter, why.value),
+        "since": _commit(why.since, why.review),
+        "said": [_reason(why.parameter, one) for one in why.reasons],
+        "reads": [_reason(why.parameter, one) for one in why.reads],
+    }
+    return _dump(body)
 
 
 def blame_text(found: Mapping[str, Blame], width: int = WIDTH) -> str:
@@ -186,6 +176,17 @@ def _fitting(widths: list[int], width: int) -> list[int]:
         if widths and excess > 0:
             widths[column] = max(widths[column] - excess, min(widths[column], _NARROWEST))
     return widths
+
+
+def _reason(parameter: str, one: Reason) -> dict[str, Any]:
+    return {
+        "value": hidden(parameter, one.value),
+        "layer": one.layer,
+        "file": one.mark.file,
+        "line": one.mark.line,
+        "wins": one.wins,
+        **_commit(one.about, one.review),
+    }
 
 
 def _why_row(parameter: str, reason: Reason) -> tuple[str, str, str]:
