@@ -334,6 +334,38 @@ def test_phonebooks(tmp_path: Path) -> None:
     ]
 
 
+def test_the_order_of_contacts_is_a_change(tmp_path: Path) -> None:
+    files = inventories.minimal()
+    contacts = [{"name": name, "numbers": {"office": "1", "mobile": "2"}} for name in ("Taxi", "Bank")]
+    files["phonebooks/all.yaml"] = {"company": {"contacts": contacts}}
+    found = two(tmp_path, lambda after: after["phonebooks/all.yaml"]["company"]["contacts"].reverse(), files)
+    assert [(book.id, book.status, book.added, book.removed) for book in found.phonebooks] == [
+        ("company", "changed", 0, 0)
+    ]
+    assert diff_text(found) == "phonebook company changed: its contacts in another order"
+
+
+def test_a_second_account_of_one_id_is_in_no_phonebook(tmp_path: Path) -> None:
+    """The first one counts: nothing changes but that `check` complains."""
+    files = inventories.minimal()
+    files["phonebooks/all.yaml"] = {"company": {"from_accounts": True}}
+
+    def edit(after: Files) -> None:
+        after["accounts/more.yaml"] = {"alice": {"extension": "0199", "password": "secret:berlin/alice"}}
+
+    assert two(tmp_path, edit, files).phonebooks == ()
+
+
+def test_the_common_file_changes(tmp_path: Path) -> None:
+    """A word of the fleet that every listed phone overrides is still what an unlisted one is told."""
+    files = inventories.minimal()
+    files["fleet.yaml"]["utc_offset"] = "+1"
+    files["sites/all.yaml"]["berlin"]["utc_offset"] = "+3"
+    found = two(tmp_path, lambda after: after["fleet.yaml"].update(utc_offset="+2"), files)
+    assert (found.phones, found.common, found.is_empty) == ((), ("local_time.time_zone",), False)
+    assert diff_text(found) == "the common file, for phones that are not listed, changes: local_time.time_zone"
+
+
 def test_the_environment_chooses_the_phones(tmp_path: Path) -> None:
     files = inventories.minimal()
     files["fleet.yaml"]["environments"] = {

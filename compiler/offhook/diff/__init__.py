@@ -14,7 +14,7 @@ from typing import Any
 
 from offhook.cache import with_store
 from offhook.diff.change import REMOVED, Change, Diff, PhoneChange
-from offhook.diff.compare import Difference, SideOfDiff, describe, find_difference, make_side
+from offhook.diff.compare import Difference, SideOfDiff, common_file_changes, describe, find_difference, make_side
 from offhook.diff.mistakes import file_mistakes, fleet_is_unread, head_mistakes, unread_phones
 from offhook.diff.names import changed_names, concerns_all, deltas, dependent_phones
 from offhook.diff.phonebooks import phonebook_changes
@@ -122,6 +122,7 @@ def _diff(root: Path, base: str, head: str | None, environment: str | None, stor
         policy=tuple(policy_changes(old, new, _reader(git, old), _reader(git, new), folders=_folders(git))),
         phones=tuple(replace(phone, is_unread=True) if phone.mac in unread else phone for phone in phones),
         phonebooks=tuple(phonebook_changes(old, new, names, changed)),
+        common=() if fleet_is_unread(new) else tuple(common_file_changes(before, after)),
         warnings=(*mistakes, *file_mistakes(old, "at the base")),
         head_is_broken=bool(mistakes),
         fleet_is_unread=fleet_is_unread(new),

@@ -104,7 +104,10 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class PhonebookChange:
-    """A phonebook that differs: how many contacts were added and removed. `status` is added, removed or changed."""
+    """A phonebook that differs: how many contacts were added and removed. `status` is added, removed or changed.
+
+    A changed one without either has its contacts in another order.
+    """
 
     id: str
     status: str
@@ -116,6 +119,7 @@ class PhonebookChange:
 class Diff:
     """What differs between two revisions: ids of commits, or "worktree". Phones are sorted by MAC.
 
+    `common` are the parameters that differ in the common file, for phones that are not in the inventory.
     `head_is_broken` tells that the head has mistakes: what could be understood of it was compared. `warnings` name
     them, the head's before the base's. `fleet_is_unread` tells that fleet.yaml, which every phone depends on, is among
     what could not be understood.
@@ -127,6 +131,7 @@ class Diff:
     policy: tuple[Policy, ...]
     phones: tuple[PhoneChange, ...]
     phonebooks: tuple[PhonebookChange, ...]
+    common: tuple[str, ...]
     warnings: tuple[str, ...]
     head_is_broken: bool
     fleet_is_unread: bool = False
@@ -134,7 +139,7 @@ class Diff:
     @property
     def is_empty(self) -> bool:
         """Tell whether nothing differs."""
-        return not (self.policy or self.phones or self.phonebooks)
+        return not (self.policy or self.phones or self.phonebooks or self.common)
 
     def of_status(self, status: str) -> tuple[PhoneChange, ...]:
         """Return the phones that are added, removed or changed; not those of which nobody can tell."""

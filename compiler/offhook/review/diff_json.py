@@ -30,6 +30,7 @@ def diff_json(diff: Diff) -> str:
         "phonebooks": [
             {"id": one.id, "status": one.status, "added": one.added, "removed": one.removed} for one in diff.phonebooks
         ],
+        "common": list(diff.common),
         "incomplete": diff.head_is_broken,
         "warnings": list(diff.warnings),
     }

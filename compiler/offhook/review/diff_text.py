@@ -74,7 +74,10 @@ def _lines(diff: Diff) -> Iterator[str]:
         yield ""
     for book in diff.phonebooks:
         numbers = f"{count(book.added, 'contact')} added, {book.removed:,} removed"
-        yield f"phonebook {visible(book.id)} {book.status}: {numbers}"
+        what = numbers if book.added or book.removed else "its contacts in another order"
+        yield f"phonebook {visible(book.id)} {book.status}: {what if book.status == CHANGED else numbers}"
+    if diff.common:
+        yield f"the common file, for phones that are not listed, changes: {listed(diff.common)}"
 
 
 def _about(phone: PhoneChange) -> str:
