@@ -427,6 +427,10 @@ def test_what_ciphertext_tells(tmp_path: Path) -> None:
     found = diff(root, "HEAD~1", "HEAD", store=Store(None))
     assert "secret:berlin/alice may have changed" in diff_text(found)
     assert all(phone.cutoff for phone in found.phones)
+    assert "  loses its registration only if the secret is another one now: account.1.password" in unstyle(
+        diff_text(found)
+    )
+    assert unstyle(summary(found)).endswith("1 only if a secret is another one now")
     path.write_text(path.read_text() + "# a comment\n")
     repositories.commit(root)
     assert states() == []
@@ -507,6 +511,23 @@ def test_rare_values_are_shown_in_a_page(tmp_path: Path) -> None:
     assert "and 10 other values" in text
     assert "... 300 different values" in text
     assert len(text.splitlines()) < 40
+
+
+def test_rare_kinds_of_change_are_among_those_shown(tmp_path: Path) -> None:
+    """One phone changes what no other does, beside sixty kinds of change that two phones have each."""
+    files = many(123)
+
+    def edit(after: Files) -> None:
+        for number in range(120):
+            after["phones/all.yaml"][f"0021f2{number:06x}"]["settings_unchecked"] = {f"foo.x{number // 2}": "1"}
+        after["phones/all.yaml"]["0021f200007a"]["settings"] = {"firmware.url": "http://evil.example.net/rom"}
+        after["phones/all.yaml"]["0021f2000079"]["settings_unchecked"] = {"rare.one": "1"}
+        after["phones/all.yaml"]["0021f200007a"]["settings_unchecked"] = {f"a.x{number}": "1" for number in range(40)}
+
+    text = unstyle(diff_text(two(tmp_path, edit, files)))
+    assert "more kinds of change" in text
+    assert "rare.one" in text
+    assert "evil.example.net" in text
 
 
 def test_what_differs_of_long_values_is_seen(tmp_path: Path) -> None:

@@ -180,6 +180,39 @@ def test_what_is_not_told_is_refused_with_a_next_step(tmp_path: Path) -> None:
     assert log(root, "0021f2000009", store=Store(None)) == []
 
 
+def test_what_is_not_there_is_said_with_what_is_near(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = layered()
+    files["fleet.yaml"]["language"] = "3"
+    files["fleet.yaml"]["environments"] = {
+        "lab": {"url": "https://lab.example.com/", "phones": {"sites": ["lyon"]}},
+        "production": {"url": "https://example.com/"},
+    }
+    files["fleet.yaml"]["default_environment"] = "production"
+    files["sites/all.yaml"]["lyon"] = {"utc_offset": "+1"}
+    call = ["-C", str(root_of(tmp_path, files))]
+
+    def refused(*words: str) -> list[str]:
+        assert run([*call, *words]) == 1
+        return capsys.readouterr().err.splitlines()
+
+    for verb in (["why", MAC, "lang.gui"], ["blame", MAC], ["log", MAC]):
+        assert refused(*verb, "--env", "lab") == [
+            f'error: {MAC} is no phone of the environment "lab"',
+            "  --env NAME asks for another one: production",
+        ]
+    assert refused("log", "0021f2000009") == [
+        "error: no commit up to HEAD has a phone 0021f2000009",
+        f"  near: {MAC}",
+    ]
+    mistyped = refused("log", MAC, "local_time.time_fromat")
+    assert mistyped[0] == f"error: {MAC} is not told local_time.time_fromat"
+    assert mistyped[1].startswith("  near: local_time.time_format")
+    assert refused("why", MAC, "language")[1] == "  language is a word of the inventory: the phone is told lang.gui"
+    absent = refused("why", MAC, "linekey.10.value")
+    assert "linekey.10.value" not in absent[1]
+    assert "linekey.10.type" in absent[1]
+
+
 def test_the_other_dialect_s_spelling_is_understood(tmp_path: Path) -> None:
     root = root_of(tmp_path, layered())
     found = why(root, MAC, "account.1.sip_server.1.address", store=Store(None))

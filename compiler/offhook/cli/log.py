@@ -40,6 +40,16 @@ def log(
     answer = log_json(wanted, found) if style == "json" else log_text(found, line_width())
     if answer:
         click.echo(answer)
+    if not found:
+        wrong = cached(
+            settings,
+            root,
+            lambda store: history.nothing_found(
+                root, wanted, parameter, revision, environment=environment, store=store
+            ),
+        )
+        if wrong is not None:
+            raise wrong
     if not found and not settings.quiet:
         what = f"{parameter} of {wanted}" if parameter else wanted
         click.echo(f"no commit changed {what}", err=True)

@@ -14,11 +14,12 @@ from typing import TypeVar
 
 from offhook.cache import with_store
 from offhook.expression import is_expression
-from offhook.flyingvoice.catalogue import find, nearest, spell
+from offhook.flyingvoice.catalogue import find, spell
 from offhook.flyingvoice.cfg import in_order
 from offhook.git.repository import Commit, resolve
 from offhook.history.blame import origins
 from offhook.history.log import Changed, Entry, entries
+from offhook.history.missing import no_phone, not_told, unknown_parameter
 from offhook.history.reviews import reviews
 from offhook.history.since import said_since, written
 from offhook.history.trust import judge, trust_at
@@ -29,7 +30,7 @@ from offhook.reading import read_by
 from offhook.shadows import sayings
 from offhook.store import Store
 
-__all__ = ["Blame", "Changed", "Entry", "Reason", "Why", "blame", "log", "why"]
+__all__ = ["Blame", "Changed", "Entry", "Reason", "Why", "blame", "log", "nothing_found", "why"]
 
 R = TypeVar("R")
 Warn = Callable[[str], None]
@@ -120,6 +121,30 @@ def log(
     return _with_history(root, mac, revision, environment, store, warn, use)
 
 
+def nothing_found(
+    root: Path,
+    mac: str,
+    parameter: str | None = None,
+    revision: str = "HEAD",
+    *,
+    environment: str | None = None,
+    store: Store | None = None,
+    warn: Warn = lambda _: None,
+) -> OffhookError | None:
+    """Return what is wrong with a question to which `log` has no entry: nobody has that phone, or that parameter.
+
+    None where the phone and the parameter are there, and no commit changed the parameter.
+    """
+
+    def use(history: History, start: str) -> OffhookError | None:
+        side = history.side(start)
+        if parameter is not None and (side.phone(mac) is not None or next(entries(history, start, None), None)):
+            return unknown_parameter(side, mac, parameter)
+        return no_phone(side, mac, revision, ever=True)
+
+    return _with_history(root, mac, revision, environment, store, warn, use)
+
+
 def blame(
     root: Path,
     mac: str,
@@ -137,7 +162,7 @@ def blame(
     def use(history: History, start: str) -> dict[str, Blame]:
         said = history.trace(start)
         if history.state(start).values is None:
-            raise OffhookError(f"there is no phone {mac} at {revision}", hint=f"offhook log {mac} tells when it left")
+            raise no_phone(history.side(start), mac, revision)
         found = origins(history, start, said)
         brought = reviews(history, start, set(found.values()))
 
@@ -170,15 +195,13 @@ def why(
         side = history.side(start)
         phone = side.phone(mac)
         if phone is None:
-            raise OffhookError(f"there is no phone {mac} at {revision}", hint=f"offhook log {mac} tells when it left")
+            raise no_phone(side, mac, revision)
         dialect = side.resolver.bases.dialect(phone)
         found = find(parameter)
         wire = (spell(found.name, dialect) if found else None) or parameter
         said = sayings(side.resolver, phone, wire)
         if not said:
-            near = nearest(parameter, dialect)
-            hint = f"near: {', '.join(near)}" if near else f"offhook show {mac} lists what it is told"
-            raise OffhookError(f"{mac} is not told {parameter}", hint=hint)
+            raise not_told(side, phone, parameter)
         since = history.commit(origins(history, start, [wire])[wire])
         commits = [since if one.layer == COMPILER else said_since(history, start, one) for one in said]
         text = written(history, start, said[-1]) or ""

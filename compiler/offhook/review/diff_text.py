@@ -13,6 +13,9 @@ from offhook.review.words import count, depends_on_a_secret, listed, sites
 from offhook.texts import visible
 
 MAX_FAMILIES = 40
+MAX_RARE = 10
+"""How many of these are the smallest kinds of change, where there are more."""
+
 MAX_PHONES = 20
 
 
@@ -66,10 +69,11 @@ def _lines(diff: Diff) -> Iterator[str]:
             yield style(f"{sign} and {count(len(found) - MAX_PHONES, 'phone')} more", fg=color)
         yield from [""] if found else []
     every = families(groups(diff.phones))
-    for family in every[:MAX_FAMILIES]:
+    is_long = len(every) > MAX_FAMILIES
+    for family in [*every[: MAX_FAMILIES - MAX_RARE], *every[-MAX_RARE:]] if is_long else every:
         yield from family_lines(family)
         yield ""
-    if len(every) > MAX_FAMILIES:
+    if is_long:
         yield f"... and {len(every) - MAX_FAMILIES:,} more kinds of change: --format json has them all"
         yield ""
     for book in diff.phonebooks:

@@ -42,9 +42,11 @@ def family_lines(family: Sequence[Group]) -> Iterator[str]:
     alike = listed(phone.mac for phone in phones) if len(family) == 1 else f"e.g. {example.mac}"
     yield f"{style(head, bold=True)}  {'' if len(phones) == 1 else alike}".rstrip()
     said = [number for number, change in enumerate(example.changes) if change.new is not None]
-    yield from _table([row for number in said[:MAX_CHANGES] for row in _rows(family, number, len(phones))])
-    if len(said) > MAX_CHANGES:
-        yield f"  and {count(len(said) - MAX_CHANGES, 'parameter')} more"
+    # what may cut the phone off is never among what is left out
+    shown = sorted(sorted(said, key=lambda number: not example.changes[number].cutoff)[:MAX_CHANGES])
+    yield from _table([row for number in shown for row in _rows(family, number, len(phones))])
+    if len(said) > len(shown):
+        yield f"  and {count(len(said) - len(shown), 'parameter')} more"
     kept = [change.parameter for change in example.changes if change.new is None]
     if kept:
         yield style(f"  keeps {listed(kept)}: nothing says it any more", fg="yellow")
