@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -528,6 +529,17 @@ def test_rare_kinds_of_change_are_among_those_shown(tmp_path: Path) -> None:
     assert "more kinds of change" in text
     assert "rare.one" in text
     assert "evil.example.net" in text
+
+
+def test_what_cuts_off_is_among_the_parameters_shown(tmp_path: Path) -> None:
+    found = two(tmp_path, lambda after: after["fleet.yaml"]["sip"].update(server="evil.example.net"))
+    (phone,) = found.phones
+    (risky,) = phone.changes
+    others = [replace(risky, parameter=f"a.x{number}", cutoff=False) for number in range(40)]
+    made = replace(found, phones=(replace(phone, changes=(*others, risky)),))
+    lines = unstyle(diff_text(made)).splitlines()
+    assert any(line.startswith("  account.1.sip_server_host  ") for line in lines)
+    assert "  and 11 parameters more" in lines
 
 
 def test_what_differs_of_long_values_is_seen(tmp_path: Path) -> None:
