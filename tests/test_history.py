@@ -94,6 +94,67 @@ def test_why_of_a_key_and_of_a_registrar(tmp_path: Path) -> None:
     assert layers("account.1.sip_server_port") == [("compiler", "5060")]
 
 
+def test_why_of_a_key_that_a_profile_plans_too(tmp_path: Path) -> None:
+    """Of each who plans it, that field of the key, as written; and since when, also of a field that nobody wrote."""
+    files = inventories.minimal()
+    files["fleet.yaml"]["vars"] = {"park": "700"}
+    files["profiles/all.yaml"] = {"desk": {"keys": {"8": {"park": "{{ fleet.vars.park }}", "label": "Park"}}}}
+    files["phones/all.yaml"][MAC] |= {"profiles": ["desk"], "keys": {"8": {"speed-dial": "99", "label": "Own"}}}
+    root = root_of(tmp_path, files)
+    first = repositories.git(root, "rev-parse", "HEAD")
+    files["phones/all.yaml"][MAC]["keys"]["6"] = {"speed-dial": "98"}
+    second = repositories.commit(root, files, "key 6")
+    files["phones/all.yaml"][MAC]["keys"]["6"]["label"] = "Six"
+    repositories.commit(root, files, "label of key 6")
+    store = Store(None)
+
+    def said(field: str) -> list[tuple[str, str, str]]:
+        reasons = why(root, MAC, f"linekey.8.{field}", store=store).reasons
+        return [(one.layer, one.value, one.about.id) for one in reasons if one.layer != "compiler"]
+
+    assert said("label") == [(f"phones/{MAC}", "Own", first), ("profiles/desk", "Park", first)]
+    assert said("type") == [(f"phones/{MAC}", "13", first), ("profiles/desk", "10", first)]
+    assert said("value") == [(f"phones/{MAC}", "99", first), ("profiles/desk", "{{ fleet.vars.park }}", first)]
+    line = why(root, MAC, "linekey.6.line", store=store)
+    assert (line.since.id, line.reasons[0].about.id) == (second, second)
+
+
+def test_why_of_an_expression_leads_to_what_it_reads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = inventories.minimal()
+    files["sites/all.yaml"]["berlin"]["vars"] = {"door": "30", "else": "1"}
+    files["fleet.yaml"]["vars"] = {"prefix": "9"}
+    files["profiles/all.yaml"] = {
+        "desk": {
+            "vars": {"name": "Door"},
+            "keys": {"9": {"speed-dial": "{{ fleet.vars.prefix }}{{ site.vars['door'] }}"}},
+        },
+        "night": {"vars": {"name": "Gate"}, "keys": {"9": {"speed-dial": "1", "label": "{{ phone.vars.name }}"}}},
+    }
+    files["phones/all.yaml"][MAC]["profiles"] = ["desk"]
+    root = root_of(tmp_path, files)
+    first = repositories.git(root, "rev-parse", "HEAD")
+    files["sites/all.yaml"]["berlin"]["vars"]["door"] = "31"
+    door = repositories.commit(root, files, "door (#7)")
+    found = why(root, MAC, "linekey.9.value", store=Store(None))
+    assert (found.value, found.since.id, found.review) == ("931", door, "#7")
+    assert [(one.layer, one.value, one.about.id, one.review) for one in found.reads] == [
+        ("fleet", "9", first, None),
+        ("sites/berlin", "31", door, "#7"),
+    ]
+    assert run(["-C", str(root), "why", MAC, "linekey.9.value"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith("Anna  #7")
+    assert [line[:4] for line in lines[1:4]] == ["> 93", "< 9 ", "< 31"]
+    assert run(["-C", str(root), "why", MAC, "linekey.9.value", "--format", "json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["since"]["review"] == "#7"
+    assert [one["line"] for one in answer["reads"]] == [one.mark.line for one in found.reads]
+    files["phones/all.yaml"][MAC]["profiles"] = ["desk", "night"]
+    repositories.commit(root, files)
+    (read,) = why(root, MAC, "linekey.9.label", store=Store(None)).reads
+    assert (read.layer, read.value) == ("profiles/night", "Gate")
+
+
 def test_why_tells_when_a_layer_spoke_and_when_the_phone_came(tmp_path: Path) -> None:
     files = inventories.minimal()
     files["sites/all.yaml"]["lyon"] = {"utc_offset": "+1"}
@@ -117,6 +178,39 @@ def test_what_is_not_told_is_refused_with_a_next_step(tmp_path: Path) -> None:
         with pytest.raises(OffhookError, match="there is no phone 0021f2000009 at HEAD"):
             function(root, "0021f2000009", store=Store(None))
     assert log(root, "0021f2000009", store=Store(None)) == []
+
+
+def test_what_is_not_there_is_said_with_what_is_near(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = layered()
+    files["fleet.yaml"]["language"] = "3"
+    files["fleet.yaml"]["environments"] = {
+        "lab": {"url": "https://lab.example.com/", "phones": {"sites": ["lyon"]}},
+        "production": {"url": "https://example.com/"},
+    }
+    files["fleet.yaml"]["default_environment"] = "production"
+    files["sites/all.yaml"]["lyon"] = {"utc_offset": "+1"}
+    call = ["-C", str(root_of(tmp_path, files))]
+
+    def refused(*words: str) -> list[str]:
+        assert run([*call, *words]) == 1
+        return capsys.readouterr().err.splitlines()
+
+    for verb in (["why", MAC, "lang.gui"], ["blame", MAC], ["log", MAC]):
+        assert refused(*verb, "--env", "lab") == [
+            f'error: {MAC} is no phone of the environment "lab"',
+            "  --env NAME asks for another one: production",
+        ]
+    assert refused("log", "0021f2000009") == [
+        "error: no commit up to HEAD has a phone 0021f2000009",
+        f"  near: {MAC}",
+    ]
+    mistyped = refused("log", MAC, "local_time.time_fromat")
+    assert mistyped[0] == f"error: {MAC} is not told local_time.time_fromat"
+    assert mistyped[1].startswith("  near: local_time.time_format")
+    assert refused("why", MAC, "language")[1] == "  language is a word of the inventory: the phone is told lang.gui"
+    absent = refused("why", MAC, "linekey.10.value")
+    assert "linekey.10.value" not in absent[1]
+    assert "linekey.10.type" in absent[1]
 
 
 def test_the_other_dialect_s_spelling_is_understood(tmp_path: Path) -> None:
@@ -203,6 +297,17 @@ def prune(value: Any, path: tuple[str, ...], used: set[tuple[str, ...]]) -> int:
         ("A title\n\nReviewed-on: https://git.example.com/acme/fleet/pulls/9\n", "#9"),
         ("A title\n\nSee #7 for more", None),
         ("", None),
+        ('Revert "Merge pull request #12 from anna/topic"\n\nThis reverts commit abc.', None),
+        ('Revert "A title (#12)"\n\nThis reverts commit abc.', None),
+        ('Revert "A title (#12)" (#13)', "#13"),
+        ("A title\n\nPR: 5\nis what they call it.\n\nThat is all", None),
+        ("A title\n\nPR: 5\nis what they call it.", None),
+        ("A title\n\nSome words\n\nPR: 5\nSigned-off-by: Anna <a@example.com>", "#5"),
+        ("A title\r\n\r\nPull-Request: #7\r\n", "#7"),
+        ("A title (#34)\r\n\r\nwords\r\n", "#34"),
+        ("A title\n\npull-request: #7\n", "#7"),
+        ("Merged in anna/topic (pull request #3)\n\nA title", "#3"),
+        ("Merged PR 4: A title", "#4"),
     ],
 )
 def test_which_pull_request_a_message_names(message: str, review: str | None) -> None:
@@ -237,6 +342,23 @@ def test_an_author_s_name_cannot_rewrite_the_terminal(tmp_path: Path, capsys: py
         assert run(["-C", str(root), *verb]) == 0
         said = unstyle(capsys.readouterr().out)
         assert not any(letter in said for letter in "\x1b\x07\u202e"), verb
+
+
+def test_lines_keep_to_the_terminal_s_width(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = layered()
+    files["phones/all.yaml"][MAC]["settings_unchecked"] = {"a.rather.long.name.of.nothing": "words " * 30 + "end"}
+    root = root_of(tmp_path, files)
+    files["phones/all.yaml"][MAC]["settings_unchecked"]["a.rather.long.name.of.nothing"] = "words " * 30 + "END"
+    repositories.commit(root, files, "subject " * 400)
+    for columns in (80, 132):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        for verb in ("blame", "log"):
+            assert run(["-C", str(root), verb, MAC]) == 0
+            lines = unstyle(capsys.readouterr().out).splitlines()
+            assert max(map(len, lines)) <= columns, verb
+            assert verb == "blame" or any("end -> " in line and line.endswith("END") for line in lines)
 
 
 def test_the_verbs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -30,7 +30,7 @@ FLOW = [
     {"evaluation"},
     {"bases", "registrars"},
     {"settings"},
-    {"tree", "converge", "shadows"},
+    {"tree", "converge", "shadows", "reading"},
     {"checks", "output"},
     {"compile", "cache", "again"},
     {"diff"},

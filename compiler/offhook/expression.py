@@ -70,6 +70,35 @@ def read_expression(text: str) -> Expression:
     )
 
 
+def looks_at(text: str) -> list[tuple[str | int, ...]]:
+    """Return what an expression reads, as paths in the order written: ("site", "vars", "door"), ("accounts", 0, "id").
+
+    One that is not allowed reads nothing.
+    """
+    from jinja2 import nodes
+
+    try:
+        read_expression(text)
+    except ExpressionError:
+        return []
+    tree = _environment().parse(text)
+    every: list[Any] = [*tree.find_all((nodes.Getattr, nodes.Getitem))]
+    inner = {id(node.node) for node in every}
+    paths = (_path(node) for node in every if id(node) not in inner)
+    return list(dict.fromkeys(path for path in paths if path))
+
+
+def _path(node: Any) -> tuple[str | int, ...]:
+    """The names from a root to a node; () where the node does not begin at one."""
+    kind = type(node).__name__
+    if kind == "Name":
+        return (node.name,)
+    if kind not in ("Getattr", "Getitem"):
+        return ()
+    before = _path(node.node)
+    return (*before, node.attr if kind == "Getattr" else node.arg.value) if before else ()
+
+
 def evaluate(expression: Expression, context: Context) -> str:
     """Return the text of an expression in a context of nested mappings and texts.
 

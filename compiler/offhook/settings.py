@@ -113,6 +113,15 @@ class Resolver:
             return {name: every[name] for name in wanted if name in every}
         return {name: base.said[name] for name in wanted}
 
+    def planned(self, phone: Phone, plan: KeyPlan, origin: Said) -> list[tuple[str | None, Said]]:
+        """Return what a planned key would be on a phone, and who says it: the fields of `keys.Key` in order.
+
+        `origin` is the entity that plans it, with the path of the key.
+        """
+        used = self._used(phone, self.bases.of(phone))
+        made, said = self._key(plan, origin, phone, used), self._key_said(plan, origin, used)
+        return list(zip(made, said, strict=True))
+
     def _has_own(self, phone: Phone) -> bool:
         """Tell whether more than accounts and keys may be put over a phone's base."""
         is_pinned = self.environment is not None and self.environment.pin
@@ -158,12 +167,8 @@ class Resolver:
         self, phone: Phone, base: Base, values: dict[str, str], said: dict[str, Said] | None
     ) -> dict[int, Account]:
         """Say the accounts of a phone's slots; return those in use by slot."""
-        used: dict[int, Account] = {}
-        for slot, identifier in enumerate(phone.accounts, start=1):
-            account = self.inventory.accounts.get(identifier)
-            if account is None or slot > base.model.accounts_max:
-                continue
-            used[slot] = account
+        used = self._used(phone, base)
+        for slot, account in used.items():
             for name, value, word in accounts.used_slot(base.dialect, slot, account, self.registrars.of(account)):
                 values[name] = value
                 if said is not None:
@@ -173,6 +178,11 @@ class Resolver:
                         else Said(value, f"phones/{phone.mac}", phone, ("accounts", slot - 1))
                     )
         return used
+
+    def _used(self, phone: Phone, base: Base) -> dict[int, Account]:
+        """A phone's accounts by slot, those left out that the model has no slot for."""
+        found = ((slot, self.inventory.accounts.get(one)) for slot, one in enumerate(phone.accounts, start=1))
+        return {slot: one for slot, one in found if one is not None and slot <= base.model.accounts_max}
 
     def _put_keys(
         self,

@@ -48,7 +48,7 @@ def _all(resolver: Resolver, phone: Phone, parameter: str) -> Iterator[Said]:
             yield said[parameter]
     if not phone.retired:
         yield from _of_accounts(resolver, phone, base, parameter)
-        yield from _of_keys(resolver, phone, base, parameter)
+        yield from _of_keys(resolver, phone, parameter)
     own = said_by(
         f"phones/{phone.mac}", phone, words_said(resolver.inventory, resolver.environment, base.dialect, phone)
     )
@@ -76,15 +76,26 @@ def _of_accounts(resolver: Resolver, phone: Phone, base: Base, parameter: str) -
                 yield Said(str(value), layer, entity, ("sip", word))
 
 
-def _of_keys(resolver: Resolver, phone: Phone, base: Base, parameter: str) -> Iterator[Said]:
+def _of_keys(resolver: Resolver, phone: Phone, parameter: str) -> Iterator[Said]:
     """The profiles that plan the line key of a parameter, and the phone itself."""
     parts = parameter.split(".")
     if parts[0] != "linekey" or not parts[1].isdigit():
         return
     number = int(parts[1])
+    names = keys.parameters(resolver.bases.dialect(phone), number)
+    if parameter not in names:
+        return
     profiles = ((f"profiles/{one}", resolver.inventory.profiles.get(one)) for one in phone.profiles)
     for layer, entity in (*profiles, (f"phones/{phone.mac}", phone)):
         plan = entity.keys.get(number) if entity is not None else None
-        if entity is None or plan is None or parameter not in keys.parameters(base.dialect, number):
+        if entity is None or plan is None:
             continue
-        yield Said(plan.value or plan.label or plan.word, layer, entity, ("keys", str(number)))
+        made, said = resolver.planned(phone, plan, Said("", layer, entity, ("keys", str(number))))[
+            names.index(parameter)
+        ]
+        if made is None:
+            continue
+        # what an account gives, the plan is still who asks for it
+        path = said.path if said.layer == layer else ("keys", str(number), plan.word)
+        written = keys.Key(plan.type, None, plan.value, plan.label, plan.pickup)[names.index(parameter)]
+        yield Said(written or made, layer, entity, path)

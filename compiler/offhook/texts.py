@@ -29,3 +29,14 @@ def one_line(text: str) -> str:
     Control characters and those that turn the direction of writing become `?`: they could rewrite what is shown.
     """
     return "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
+
+
+def visible(text: str) -> str:
+    """Return a text from an inventory as it may stand on a terminal's line: what does not print is spelled out.
+
+    Control characters and those that turn the direction of writing become `\\x1b`, `\\u202e`: two values that differ
+    in nothing else still look different.
+    """
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from offhook.cli.codes import DONE
-from offhook.cli.options import cached, canonical_mac, env_option, revision_of
+from offhook.cli.options import cached, canonical_mac, env_option, line_width, revision_of
 from offhook.cli.run import Globals
 
 
@@ -25,5 +25,5 @@ def blame(settings: Globals, mac: str, rev: str | None, environment: str | None,
     found = cached(
         settings, root, lambda store: history.blame(root, wanted, revision, environment=environment, store=store)
     )
-    click.echo(blame_json(wanted, found) if style == "json" else blame_text(found))
+    click.echo(blame_json(wanted, found) if style == "json" else blame_text(found, line_width()))
     return DONE

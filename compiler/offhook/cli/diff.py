@@ -38,6 +38,7 @@ def diff(
     from offhook.parallel import available_processes
     from offhook.review.diff_text import diff_text, summary
     from offhook.source import find_root
+    from offhook.texts import visible
 
     root = find_root(settings.directory, head or (base and (base.rpartition("..")[2] or "HEAD")))
     first, second = revisions(root, base, head)
@@ -59,7 +60,7 @@ def diff(
     elif answer:
         click.echo(answer)
     for warning in found.warnings:
-        click.echo(f"{click.style('warning:', fg='yellow')} {warning}", err=True)
+        click.echo(f"{click.style('warning:', fg='yellow')} {visible(warning)}", err=True)
     if style == "text" and not settings.quiet:
         click.echo("nothing changes" if found.is_empty else summary(found), err=True)
     if found.head_is_broken:

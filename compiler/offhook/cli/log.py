@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from offhook.cli.codes import DONE
-from offhook.cli.options import cached, canonical_mac, env_option, revision_of
+from offhook.cli.options import cached, canonical_mac, env_option, line_width, revision_of
 from offhook.cli.run import Globals
 
 
@@ -37,9 +37,19 @@ def log(
         root,
         lambda store: history.log(root, wanted, parameter, revision, environment=environment, limit=limit, store=store),
     )
-    answer = log_json(wanted, found) if style == "json" else log_text(found)
+    answer = log_json(wanted, found) if style == "json" else log_text(found, line_width())
     if answer:
         click.echo(answer)
+    if not found:
+        wrong = cached(
+            settings,
+            root,
+            lambda store: history.nothing_found(
+                root, wanted, parameter, revision, environment=environment, store=store
+            ),
+        )
+        if wrong is not None:
+            raise wrong
     if not found and not settings.quiet:
         what = f"{parameter} of {wanted}" if parameter else wanted
         click.echo(f"no commit changed {what}", err=True)

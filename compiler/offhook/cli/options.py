@@ -107,6 +107,13 @@ def revision_of(settings: Globals, revision: str | None) -> tuple[Path, str]:
     return find_root(settings.directory, chosen), chosen
 
 
+def line_width() -> int:
+    """Return how many columns the terminal has, 80 where standard output is none; COLUMNS says otherwise."""
+    import shutil
+
+    return max(shutil.get_terminal_size((80, 24)).columns, 40)
+
+
 def canonical_mac(text: str) -> str:
     """Return a MAC as people write it in canonical form. Raises UsageError."""
     from offhook.mac import parse_mac

@@ -23,6 +23,9 @@ def show(settings: Globals, mac: str, rev: str | None, environment: str | None, 
     import difflib
 
     from offhook.flyingvoice.cfg import in_order
+    from offhook.review.words import printed
+    from offhook.secrets.hidden import hidden
+    from offhook.texts import visible
 
     wanted = canonical_mac(mac)
     _, fleet = read(settings, rev, environment)
@@ -45,7 +48,7 @@ def show(settings: Globals, mac: str, rev: str | None, environment: str | None, 
             "dialect": dialect,
             "settings": {
                 row.parameter: {
-                    "value": row.value,
+                    "value": hidden(row.parameter, row.value),
                     "layer": row.layer,
                     "file": row.mark.file,
                     "line": row.mark.line,
@@ -55,14 +58,15 @@ def show(settings: Globals, mac: str, rev: str | None, environment: str | None, 
         }
         click.echo(json.dumps(answer, indent=1, ensure_ascii=False))
         return DONE
-    place = f" in {phone.site}" if phone.site else ""
+    place = visible(f" in {phone.site}") if phone.site else ""
     title = f"{phone.mac}  {phone.model}{place}, {dialect} dialect"
     click.echo(click.style(title + (", retired" if phone.retired else ""), bold=True))
-    name_width = max((len(row.parameter) for row in rows), default=0)
-    value_width = min(max((len(row.value) for row in rows), default=0), 40)
+    name_width = max((len(visible(row.parameter)) for row in rows), default=0)
+    values = [printed(row.parameter, row.value) for row in rows]
+    value_width = min(max(map(len, values), default=0), 40)
     layer_width = max((len(row.layer) for row in rows), default=0)
-    for row in rows:
-        value = row.value.ljust(value_width)
-        origin = f"{row.layer.ljust(layer_width)}  {row.mark.file}:{row.mark.line}"
-        click.echo(f"{row.parameter.ljust(name_width)}  {value}  {click.style(origin, dim=True)}")
+    for row, value in zip(rows, values, strict=True):
+        origin = visible(f"{row.layer.ljust(layer_width)}  {row.mark.file}:{row.mark.line}")
+        name = visible(row.parameter).ljust(name_width)
+        click.echo(f"{name}  {value.ljust(value_width)}  {click.style(origin, dim=True)}")
     return DONE

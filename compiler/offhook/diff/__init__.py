@@ -6,16 +6,20 @@ the names that differ (`names`), these the phones that depend on them, and these
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from posixpath import normpath
 from typing import Any
 
 from offhook.cache import with_store
-from offhook.diff.change import Change, Diff, PhoneChange
-from offhook.diff.compare import Difference, SideOfDiff, describe, find_difference, make_side
+from offhook.diff.change import REMOVED, Change, Diff, PhoneChange
+from offhook.diff.compare import Difference, SideOfDiff, common_file_changes, describe, find_difference, make_side
+from offhook.diff.mistakes import file_mistakes, fleet_is_unread, head_mistakes, unread_phones
 from offhook.diff.names import changed_names, concerns_all, deltas, dependent_phones
 from offhook.diff.phonebooks import phonebook_changes
 from offhook.diff.policy import ReadFile, policy_changes
+from offhook.git.checkout import read_checked_out
 from offhook.git.repository import Git, merge_base, open_git, read_file, resolve
 from offhook.index import worktree
 from offhook.inventory import load
@@ -104,17 +108,24 @@ def _diff(root: Path, base: str, head: str | None, environment: str | None, stor
             for view in (old, new)
         )
     found = _differences(before, after, macs, names, processes)
-    phones = (describe(before, after, one) for one in found)
+    phones = [phone for one in found if (phone := describe(before, after, one)) is not None]
+    unread = unread_phones(old, before, new, [phone.mac for phone in phones if phone.status == REMOVED])
     chosen = after.environment or before.environment
+    mistakes = [
+        *file_mistakes(new, "at the head"),
+        *head_mistakes(after, [phone.mac for phone in phones], changed),
+    ]
     return Diff(
         base=old.snapshot.revision,
         head=new.snapshot.revision,
         environment=chosen.name if chosen else None,
-        policy=tuple(policy_changes(old, new, _reader(root, git, old), _reader(root, git, new))),
-        phones=tuple(phone for phone in phones if phone is not None),
+        policy=tuple(policy_changes(old, new, _reader(git, old), _reader(git, new), folders=_folders(git))),
+        phones=tuple(replace(phone, is_unread=True) if phone.mac in unread else phone for phone in phones),
         phonebooks=tuple(phonebook_changes(old, new, names, changed)),
-        warnings=tuple(_warnings(old, new)),
-        head_is_broken=bool(new.files_with_errors()),
+        common=() if fleet_is_unread(new) else tuple(common_file_changes(before, after)),
+        warnings=(*mistakes, *file_mistakes(old, "at the base")),
+        head_is_broken=bool(mistakes),
+        fleet_is_unread=fleet_is_unread(new),
     )
 
 
@@ -141,20 +152,19 @@ def _macs(before: SideOfDiff, after: SideOfDiff, names: frozenset[str]) -> set[s
     return dependent_phones(after.view, names)
 
 
-def _reader(root: Path, git: Git, view: View) -> ReadFile:
+def _reader(git: Git, view: View) -> ReadFile:
     """What reads a file outside the inventory, at the revision of a view."""
+    top = replace(git, prefix="")
 
-    def from_disk(path: str) -> bytes | None:
-        place = root / path
-        return place.read_bytes() if place.is_file() else None
+    def read(path: str) -> bytes | None:
+        whole = normpath(f"{git.prefix}/{path}" if git.prefix else path)
+        revision = view.snapshot.revision
+        return read_checked_out(top, whole) if revision == WORKTREE else read_file(top, revision, whole)
 
-    revision = view.snapshot.revision
-    return from_disk if revision == WORKTREE else lambda path: read_file(git, revision, path)
+    return read
 
 
-def _warnings(old: View, new: View) -> Iterator[str]:
-    for view, words in ((old, "at the base"), (new, "at the head")):
-        files = [path for path, _ in view.files_with_errors()]
-        if files:
-            more = f" and {len(files) - 1} more files" if len(files) > 1 else ""
-            yield f"{files[0]}{more} {words}: entries with mistakes are left out; offhook check names them"
+def _folders(git: Git) -> list[str]:
+    """The folders from the repository's top down to the fleet's, as paths from the fleet's: "..", "."."""
+    depth = len(git.prefix.split("/")) if git.prefix else 0
+    return ["/".join([".."] * up) or "." for up in range(depth, -1, -1)]

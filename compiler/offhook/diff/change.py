@@ -67,7 +67,8 @@ class PhoneChange:
     """One phone that differs. `status` is added, removed or changed; changes are in the order of a cfg file.
 
     `model` and `site` are those of the head, of the base for a phone that is removed. `retires` tells that the phone
-    is switched off by this change, `was_retired` that it was so before it was removed or changed.
+    is switched off by this change, `was_retired` that it was so before it was removed or changed, `is_unread` that it
+    only looks removed: its file at the head could not be read.
     """
 
     mac: str
@@ -77,6 +78,7 @@ class PhoneChange:
     retires: bool
     was_retired: bool
     changes: tuple[Change, ...]
+    is_unread: bool = False
 
     @property
     def restart(self) -> str:
@@ -88,7 +90,7 @@ class PhoneChange:
     def cutoff(self) -> bool:
         """Tell whether the phone may become unreachable or unregistered without having been retired."""
         if self.status == REMOVED:
-            return not self.was_retired
+            return not (self.was_retired or self.is_unread)
         return self.status == CHANGED and any(change.cutoff for change in self.changes)
 
 
@@ -102,7 +104,10 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class PhonebookChange:
-    """A phonebook that differs: how many contacts were added and removed. `status` is added, removed or changed."""
+    """A phonebook that differs: how many contacts were added and removed. `status` is added, removed or changed.
+
+    A changed one without either has its contacts in another order.
+    """
 
     id: str
     status: str
@@ -114,7 +119,10 @@ class PhonebookChange:
 class Diff:
     """What differs between two revisions: ids of commits, or "worktree". Phones are sorted by MAC.
 
-    `head_is_broken` tells that the head has files with mistakes: what could be understood of them was compared.
+    `common` are the parameters that differ in the common file, for phones that are not in the inventory.
+    `head_is_broken` tells that the head has mistakes: what could be understood of it was compared. `warnings` name
+    them, the head's before the base's. `fleet_is_unread` tells that fleet.yaml, which every phone depends on, is among
+    what could not be understood.
     """
 
     base: str
@@ -123,14 +131,21 @@ class Diff:
     policy: tuple[Policy, ...]
     phones: tuple[PhoneChange, ...]
     phonebooks: tuple[PhonebookChange, ...]
+    common: tuple[str, ...]
     warnings: tuple[str, ...]
     head_is_broken: bool
+    fleet_is_unread: bool = False
 
     @property
     def is_empty(self) -> bool:
         """Tell whether nothing differs."""
-        return not (self.policy or self.phones or self.phonebooks)
+        return not (self.policy or self.phones or self.phonebooks or self.common)
 
     def of_status(self, status: str) -> tuple[PhoneChange, ...]:
-        """Return the phones that are added, removed or changed."""
-        return tuple(phone for phone in self.phones if phone.status == status)
+        """Return the phones that are added, removed or changed; not those of which nobody can tell."""
+        return tuple(phone for phone in self.phones if phone.status == status and not phone.is_unread)
+
+    @property
+    def unread(self) -> tuple[PhoneChange, ...]:
+        """Return the phones that may be as they were: the file they stood in could not be read at the head."""
+        return tuple(phone for phone in self.phones if phone.is_unread)

@@ -49,6 +49,16 @@ def make_side(view: View, inventory: Inventory, name: str | None) -> SideOfDiff:
     return SideOfDiff(view, inventory, environment, exists, Resolver(inventory, environment))
 
 
+def common_file_changes(old: SideOfDiff, new: SideOfDiff) -> list[str]:
+    """Return the parameters that differ in the common file, which phones fetch that are not in the inventory."""
+    sides = []
+    for side in (old, new):
+        layer = side.resolver.bases.layer(side.inventory.fleet.dialect, "fleet")
+        sides.append(layer.shared_values() if layer is not None else {})
+    was, now = sides
+    return in_order({name for name in was.keys() | now.keys() if was.get(name) != now.get(name)})
+
+
 class Difference(NamedTuple):
     """Which parameters differ on one phone: plain data, for whichever process wants it.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from offhook.diff.change import CHANGED, Change, PhoneChange, Side
 
@@ -51,6 +52,25 @@ def families(every: Iterable[Group]) -> list[list[Group]]:
     return list(found.values())
 
 
+class Variant(NamedTuple):
+    """One change of a parameter, and the phones of a family that have it, sorted. `change` is the first one's."""
+
+    change: Change
+    macs: list[str]
+
+
+def variants(family: Iterable[Group], number: int) -> list[Variant]:
+    """Return what becomes of the `number`-th parameter of a family: each pair of values once, the most common first."""
+    found: dict[object, Variant] = {}
+    for group in family:
+        for phone in group.phones:
+            change = phone.changes[number]
+            key = (_text(change.old), _text(change.new), change.secret)
+            found.setdefault(key, Variant(change, [])).macs.append(phone.mac)
+    made = [Variant(change, sorted(macs)) for change, macs in found.values()]
+    return sorted(made, key=lambda one: (-len(one.macs), one.macs[0]))
+
+
 def origins_of(change: Change) -> tuple[Origin | None, Origin | None]:
     """Return who says the old and the new value, and where."""
     return _origin(change.old), _origin(change.new)
@@ -67,12 +87,16 @@ def _likeness(change: Change) -> tuple[object, ...]:
     old, new = change.old, change.new
     return (
         change.parameter,
-        old.value if old else None,
+        _text(old),
         _layer(old),
-        new.value if new else None,
+        _text(new),
         _layer(new),
         change.secret,
     )
+
+
+def _text(side: Side | None) -> str | None:
+    return side.value if side else None
 
 
 def _layer(side: Side | None) -> str | None:

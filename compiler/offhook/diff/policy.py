@@ -6,46 +6,65 @@ environments, notify routes, signing rules, where secrets come from, and the fil
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from posixpath import normpath
 from typing import Any
 
 from offhook.diff.change import Policy
+from offhook.diff.mistakes import fleet_is_unread
 from offhook.inventory import no_fleet
 from offhook.model import Entity, mark
 from offhook.problem import Mark
+from offhook.secrets.hidden import hidden
 from offhook.view import View
 
 PARTS = ("environments", "default_environment", "limits", "checks", "notify", "signing", "secrets")
 """Parts of fleet.yaml that say how a tree is judged and published."""
 
-FILES = {
-    ".sops.yaml": "who can open new secrets",
-    "CODEOWNERS": "who must review",
-    ".github/CODEOWNERS": "who must review",
-    "docs/CODEOWNERS": "who must review",
-    ".gitlab/CODEOWNERS": "who must review",
-}
-"""Files outside inventory/ that are policy, and what they decide."""
+_SOPS = "who can open new secrets"
+_OWNERS = ("CODEOWNERS", ".github/CODEOWNERS", "docs/CODEOWNERS", ".gitlab/CODEOWNERS")
+"""Where GitHub, GitLab and Gitea look, below the repository's top folder."""
+
+_SOPS_FOLDERS = ("inventory", "inventory/secrets")
 
 _DEFAULT = "nothing"
+_HARMLESS = ("checks", "limits")
 
 ReadFile = Callable[[str], bytes | None]
 """A file of one revision by its path from the fleet's root, None where there is none."""
 
 
-def policy_changes(old: View, new: View, read_old: ReadFile, read_new: ReadFile) -> Iterator[Policy]:
-    """Yield every policy change between two views: those of fleet.yaml in its order, then those of other files."""
+def policy_changes(
+    old: View, new: View, read_old: ReadFile, read_new: ReadFile, *, folders: Sequence[str] = (".",)
+) -> Iterator[Policy]:
+    """Yield every policy change between two views: those of fleet.yaml in its order, then those of other files.
+
+    `folders` are those from the repository's top to the fleet's, seen from the fleet's: "..", ".".
+    """
     (before, entity_before), (after, entity_after) = _fleet(old), _fleet(new)
-    for part in PARTS:
-        for path, was, now in _leaves((part,), before.get(part), after.get(part)):
+    # of a fleet.yaml that cannot be read nobody knows the policy: it is not gone
+    for part in () if fleet_is_unread(old) or fleet_is_unread(new) else PARTS:
+        for path, was, now in leaves((part,), before.get(part), after.get(part)):
             place = mark(entity_after, *path) if now is not None else mark(entity_before, *path)
             words = f"{'.'.join(path)} {_DEFAULT if was is None else was} -> {_DEFAULT if now is None else now}"
             yield Policy(place, words)
-    for file, words in {**FILES, **_signers(before), **_signers(after)}.items():
+    for file, words in {**files(folders), **_signers(before), **_signers(after)}.items():
         content_before, content_after = read_old(file), read_new(file)
         if content_before != content_after:
             verb = "is new" if content_before is None else "is gone" if content_after is None else "changed"
             yield Policy(Mark(file, 1, 1), f"{file} {verb}: {words}")
+
+
+def files(folders: Sequence[str]) -> dict[str, str]:
+    """Return the files outside the inventory that are policy, by path from the fleet's folder, and what they decide.
+
+    sops takes the first `.sops.yaml` from where it stands upwards; who must review, the repository's top folder says,
+    or the fleet's, where that is published as a repository of its own.
+    """
+    sops = [normpath(f"{folder}/.sops.yaml") for folder in (*folders, *_SOPS_FOLDERS)]
+    tops = dict.fromkeys((folders[0], "."))
+    owners = [normpath(f"{folder}/{name}") for folder in tops for name in _OWNERS]
+    return dict.fromkeys(sops, _SOPS) | dict.fromkeys(owners, "who must review")
 
 
 def _fleet(view: View) -> tuple[Mapping[str, Any], Entity]:
@@ -61,25 +80,31 @@ def _signers(fleet: Mapping[str, Any]) -> dict[str, str]:
     return {signing[word]: "whose signatures count" for word in ("allowed_signers", "keyring") if word in signing}
 
 
-def _leaves(path: tuple[str, ...], old: Any, new: Any) -> Iterator[tuple[tuple[str, ...], str | None, str | None]]:
-    """The texts that differ between two plain values, with their paths; lists are one text."""
-    if old == new:
+def leaves(path: tuple[str, ...], old: Any, new: Any) -> Iterator[tuple[tuple[str, ...], str | None, str | None]]:
+    """Yield the texts that differ between two plain values, with their paths; lists are one text.
+
+    None is what is not there; what is there and empty is something else.
+    """
+    if old == new and type(old) is type(new):
         return
-    if isinstance(old or {}, dict) and isinstance(new or {}, dict):
+    if (old or new) and all(one is None or isinstance(one, dict) for one in (old, new)):
         before, after = old or {}, new or {}
         for key in [*before, *(key for key in after if key not in before)]:
-            yield from _leaves((*path, key), before.get(key), after.get(key))
+            yield from leaves((*path, key), before.get(key), after.get(key))
         return
-    yield path, _text(old), _text(new)
+    yield path, _text(path, old), _text(path, new)
 
 
-def _text(value: Any) -> str | None:
+def _text(path: tuple[str, ...], value: Any) -> str | None:
+    """A value in one line; of what stands in an inventory in spite of the rules, no password."""
     if value is None:
         return None
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(str(_text(one)) for one in value) + "]"
+        return "[" + ", ".join(str(_text(path, one)) for one in value) + "]"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_text(inner)}" for key, inner in value.items()) + "}"
-    return str(value)
+        inner = (f"{key}: {_text((*path, key), one)}" for key, one in value.items())
+        return "{" + ", ".join(inner) + "}"
+    # the ids of checks speak of secrets: what stands under them is a severity
+    return hidden(path[-1] if path[0] not in _HARMLESS else "", str(value))

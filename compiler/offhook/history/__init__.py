@@ -13,21 +13,24 @@ from pathlib import Path
 from typing import TypeVar
 
 from offhook.cache import with_store
-from offhook.flyingvoice.catalogue import find, nearest, spell
+from offhook.expression import is_expression
+from offhook.flyingvoice.catalogue import find, spell
 from offhook.flyingvoice.cfg import in_order
 from offhook.git.repository import Commit, resolve
 from offhook.history.blame import origins
 from offhook.history.log import Changed, Entry, entries
+from offhook.history.missing import no_phone, not_told, unknown_parameter
 from offhook.history.reviews import reviews
-from offhook.history.since import said_since
+from offhook.history.since import said_since, written
 from offhook.history.trust import judge, trust_at
 from offhook.history.walk import History, open_history
 from offhook.layers import COMPILER, Said
 from offhook.problem import Mark, OffhookError
+from offhook.reading import read_by
 from offhook.shadows import sayings
 from offhook.store import Store
 
-__all__ = ["Blame", "Changed", "Entry", "Reason", "Why", "blame", "log", "why"]
+__all__ = ["Blame", "Changed", "Entry", "Reason", "Why", "blame", "log", "nothing_found", "why"]
 
 R = TypeVar("R")
 Warn = Callable[[str], None]
@@ -79,13 +82,16 @@ class Why:
     """Why a parameter has its value: the winner first, then what it overrides, the strongest first.
 
     `since` is the commit that gave this phone this value: another one than the winner's where the phone came to the
-    layer later.
+    layer later, or where an expression reads something that changed. `review` is the pull request that brought it.
+    `reads` says where what the winner's expression reads is said.
     """
 
     parameter: str
     value: str
     since: Commit
     reasons: tuple[Reason, ...]
+    review: str | None = None
+    reads: tuple[Reason, ...] = ()
 
 
 def log(
@@ -115,6 +121,30 @@ def log(
     return _with_history(root, mac, revision, environment, store, warn, use)
 
 
+def nothing_found(
+    root: Path,
+    mac: str,
+    parameter: str | None = None,
+    revision: str = "HEAD",
+    *,
+    environment: str | None = None,
+    store: Store | None = None,
+    warn: Warn = lambda _: None,
+) -> OffhookError | None:
+    """Return what is wrong with a question to which `log` has no entry: nobody has that phone, or that parameter.
+
+    None where the phone and the parameter are there, and no commit changed the parameter.
+    """
+
+    def use(history: History, start: str) -> OffhookError | None:
+        side = history.side(start)
+        if parameter is not None and (side.phone(mac) is not None or next(entries(history, start, None), None)):
+            return unknown_parameter(side, mac, parameter)
+        return no_phone(side, mac, revision, ever=True)
+
+    return _with_history(root, mac, revision, environment, store, warn, use)
+
+
 def blame(
     root: Path,
     mac: str,
@@ -132,7 +162,7 @@ def blame(
     def use(history: History, start: str) -> dict[str, Blame]:
         said = history.trace(start)
         if history.state(start).values is None:
-            raise OffhookError(f"there is no phone {mac} at {revision}", hint=f"offhook log {mac} tells when it left")
+            raise no_phone(history.side(start), mac, revision)
         found = origins(history, start, said)
         brought = reviews(history, start, set(found.values()))
 
@@ -165,23 +195,26 @@ def why(
         side = history.side(start)
         phone = side.phone(mac)
         if phone is None:
-            raise OffhookError(f"there is no phone {mac} at {revision}", hint=f"offhook log {mac} tells when it left")
+            raise no_phone(side, mac, revision)
         dialect = side.resolver.bases.dialect(phone)
         found = find(parameter)
         wire = (spell(found.name, dialect) if found else None) or parameter
         said = sayings(side.resolver, phone, wire)
         if not said:
-            near = nearest(parameter, dialect)
-            hint = f"near: {', '.join(near)}" if near else f"offhook show {mac} lists what it is told"
-            raise OffhookError(f"{mac} is not told {parameter}", hint=hint)
+            raise not_told(side, phone, parameter)
         since = history.commit(origins(history, start, [wire])[wire])
         commits = [since if one.layer == COMPILER else said_since(history, start, one) for one in said]
-        brought = reviews(history, start, {one.id for one in commits})
-        reasons = (
-            Reason(one.value, one.layer, one.mark(), about, one is said[-1], brought.get(about.id))
-            for one, about in zip(reversed(said), reversed(commits), strict=True)
-        )
-        return Why(wire, said[-1].value, since, tuple(reasons))
+        text = written(history, start, said[-1]) or ""
+        read = read_by(side.resolver, phone, text) if is_expression(text) else []
+        read_since = [said_since(history, start, one) for one in read]
+        brought = reviews(history, start, {one.id for one in (since, *commits, *read_since)})
+
+        def reason(one: Said, about: Commit) -> Reason:
+            return Reason(one.value, one.layer, one.mark(), about, one is said[-1], brought.get(about.id))
+
+        reasons = map(reason, reversed(said), reversed(commits))
+        reads = map(reason, read, read_since)
+        return Why(wire, said[-1].value, since, tuple(reasons), brought.get(since.id), tuple(reads))
 
     return _with_history(root, mac, revision, environment, store, warn, use)
 

@@ -1,8 +1,10 @@
 """Which pull request brought a commit, as far as commit messages name it.
 
 GitHub's merge button writes "Merge pull request #12 from ...", its squash button "Title (#12)"; GitLab writes
-"See merge request group/project!12" into the body; Gitea and mailing-list workflows use trailers. A commit that came
-by a merge is named by that merge.
+"See merge request group/project!12" into the body; Bitbucket "Merged in BRANCH (pull request #12)", Azure "Merged PR
+12: Title"; Gitea and mailing-list workflows use trailers, which stand in the last paragraph
+(git-interpret-trailers(1)). A revert names what it reverts, not what brought it. A commit that came by a merge is
+named by that merge.
 """
 
 from __future__ import annotations
@@ -13,21 +15,32 @@ from collections.abc import Iterable
 from offhook.git.repository import Commit
 from offhook.history.walk import History
 
-_SUBJECT = re.compile(r"Merge pull request (#[0-9]{1,10})\b|\((#[0-9]{1,10})\)$")
-_BODY = re.compile(
-    r"^See merge request \S*?(![0-9]{1,10})$"
-    r"|^(?:Pull-Request|PR|PR-URL|Reviewed-on|Merge-Request):\s*(?:\S*/(?:pull|pulls|merge_requests)/)?([#!]?[0-9]{1,10})$",
-    re.MULTILINE,
+_SUBJECTS = (
+    re.compile(r"Merge pull request (#[0-9]{1,10})\b"),
+    re.compile(r"Merged in .*\(pull request (#[0-9]{1,10})\)$"),
+    re.compile(r"Merged PR ([0-9]{1,10}): "),
+    re.compile(r".*\((#[0-9]{1,10})\)$"),
+)
+_MERGE_REQUEST = re.compile(r"^See merge request \S*?(![0-9]{1,10})$", re.MULTILINE)
+_TRAILER = re.compile(r"[A-Za-z0-9-]+:\s.*|\s+\S.*")
+_REVIEW = re.compile(
+    r"^(?:Pull-Request|PR|PR-URL|Reviewed-on|Merge-Request):\s*(?:\S*/(?:pull|pulls|merge_requests)/)?([#!]?[0-9]{1,10})$",
+    re.MULTILINE | re.IGNORECASE,
 )
 
 
 def review_of(commit: Commit) -> str | None:
     """Return the pull request that a commit's own message names: "#12", or "!12" on GitLab."""
-    found = _SUBJECT.search(commit.subject) or _BODY.search(commit.message)
+    paragraphs = [part.strip() for part in re.split(r"\n\s*\n", commit.message.replace("\r\n", "\n").strip())]
+    body = paragraphs[1:]
+    found = next((match for one in _SUBJECTS if (match := one.match(commit.subject))), None)
+    if found is None and body:
+        found = _MERGE_REQUEST.search("\n".join(body))
+    if found is None and body and all(map(_TRAILER.fullmatch, body[-1].split("\n"))):
+        found = _REVIEW.search(body[-1])
     if found is None:
         return None
-    text = next(one for one in found.groups() if one)
-    return text if text[0] in "#!" else f"#{text}"
+    return found[1] if found[1][0] in "#!" else f"#{found[1]}"
 
 
 def reviews(history: History, start: str, commits: Iterable[str]) -> dict[str, str]:

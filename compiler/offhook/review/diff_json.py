@@ -1,12 +1,16 @@
-"""A diff as JSON: groups of equal change, from which every phone's own changes can be made again exactly."""
+"""A diff as JSON: groups of equal change, from which every phone's own changes can be made again exactly.
+
+Passwords in the clear are hidden.
+"""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from offhook.diff.change import ADDED, REMOVED, Change, Diff, Side
+from offhook.diff.change import ADDED, REMOVED, Change, Diff
 from offhook.diff.groups import Group, groups, origins_of
+from offhook.review.words import shown_sides
 
 
 def diff_json(diff: Diff) -> str:
@@ -19,12 +23,15 @@ def diff_json(diff: Diff) -> str:
         "policy": [{"file": one.mark.file, "line": one.mark.line, "message": one.message} for one in diff.policy],
         "added": [phone.mac for phone in diff.of_status(ADDED)],
         "removed": [phone.mac for phone in diff.of_status(REMOVED)],
+        "unknown": [phone.mac for phone in diff.unread],
         "retired": retired,
         "cutoff": [phone.mac for phone in diff.phones if phone.cutoff],
         "groups": [_group(one) for one in groups(diff.phones)],
         "phonebooks": [
             {"id": one.id, "status": one.status, "added": one.added, "removed": one.removed} for one in diff.phonebooks
         ],
+        "common": list(diff.common),
+        "incomplete": diff.head_is_broken,
         "warnings": list(diff.warnings),
     }
     return json.dumps(answer, indent=1, ensure_ascii=False)
@@ -44,10 +51,11 @@ def _change(group: Group, number: int) -> dict[str, Any]:
     """One change of a group; where its phones have it from different places, `each` lists them beside `macs`."""
     change = group.example.changes[number]
     every = [_origin(phone.changes[number]) for phone in group.phones]
+    old, new = shown_sides(change)
     row: dict[str, Any] = {
         "parameter": change.parameter,
-        "old": _value(change.old),
-        "new": _value(change.new),
+        "old": old,
+        "new": new,
         **every[0],
         "restart": change.restart,
         "cutoff": change.cutoff,
@@ -57,10 +65,6 @@ def _change(group: Group, number: int) -> dict[str, Any]:
     if any(one != every[0] for one in every):
         row["each"] = every
     return row
-
-
-def _value(side: Side | None) -> str | None:
-    return side.value if side else None
 
 
 def _origin(change: Change) -> dict[str, Any]:

@@ -6,14 +6,17 @@ from collections.abc import Iterator
 
 from click import style
 
-from offhook.diff.change import ADDED, CHANGED, LIKELY, REMOVED, UNKNOWN, Change, Diff, PhoneChange
-from offhook.diff.groups import Group, families, groups
-from offhook.review.words import count, cutoff, listed, restart, sites, values
+from offhook.diff.change import ADDED, CHANGED, LIKELY, REMOVED, UNKNOWN, Diff, PhoneChange
+from offhook.diff.groups import families, groups
+from offhook.review.families import family_lines
+from offhook.review.words import count, depends_on_a_secret, listed, sites
+from offhook.texts import visible
 
 MAX_FAMILIES = 40
-MAX_CHANGES = 30
+MAX_RARE = 10
+"""How many of these are the smallest kinds of change, where there are more."""
+
 MAX_PHONES = 20
-_WIDEST_VALUE = 60
 
 
 def diff_text(diff: Diff) -> str:
@@ -23,79 +26,65 @@ def diff_text(diff: Diff) -> str:
 
 def summary(diff: Diff) -> str:
     """Return the closing line: "50 phones changed, 1 added; 3 likely to restart"."""
+    if diff.fleet_is_unread:
+        return "phones are not compared: inventory/fleet.yaml at the head cannot be read"
     changed = diff.of_status(CHANGED)
     parts = [f"{count(len(changed), 'phone')} changed"]
     parts += [f"{len(found):,} {word}" for word in (ADDED, REMOVED) if (found := diff.of_status(word))]
+    parts += [f"{len(diff.unread):,} not known"] if diff.unread else []
     notes = []
     for word, words in ((LIKELY, "likely to restart"), (UNKNOWN, "with restart not known")):
         number = sum(phone.restart == word for phone in changed)
         notes += [f"{number:,} {words}"] if number else []
-    risky = sum(phone.cutoff for phone in diff.phones)
+    perhaps = sum(depends_on_a_secret(phone) for phone in changed)
+    risky = sum(phone.cutoff for phone in diff.phones) - perhaps
     notes += [style(f"{risky:,} may be cut off", fg="red")] if risky else []
+    notes += [f"{perhaps:,} only if a secret is another one now"] if perhaps else []
     return "; ".join([", ".join(parts), *notes])
 
 
 def _lines(diff: Diff) -> Iterator[str]:
+    if diff.head_is_broken:
+        yield style("the head has mistakes: what follows is incomplete", fg="red", bold=True)
+        yield from (f"  {visible(warning)}" for warning in diff.warnings)
+        yield ""
     if diff.policy:
         yield style("policy", fg="magenta", bold=True)
         for policy in diff.policy:
-            yield f"  {policy.message}  {style(f'{policy.mark.file}:{policy.mark.line}', dim=True)}"
+            place = visible(f"{policy.mark.file}:{policy.mark.line}")
+            yield f"  {visible(policy.message)}  {style(place, dim=True)}"
+        yield ""
+    if diff.fleet_is_unread:
+        yield "phones are not compared"
+        return
+    if diff.unread:
+        names = listed(phone.mac for phone in diff.unread)
+        yield style(f"? {count(len(diff.unread), 'phone')} in files that cannot be read: {names}", fg="yellow")
         yield ""
     for phone_status, sign, color in ((REMOVED, "-", "red"), (ADDED, "+", "green")):
         found = diff.of_status(phone_status)
         for phone in found[:MAX_PHONES]:
-            yield style(f"{sign} {phone.mac}  {phone.model}{sites([phone])}", fg=color) + _about(phone)
+            yield style(f"{sign} {phone.mac}  {visible(phone.model)}{sites([phone])}", fg=color) + _about(phone)
         if len(found) > MAX_PHONES:
             yield style(f"{sign} and {count(len(found) - MAX_PHONES, 'phone')} more", fg=color)
         yield from [""] if found else []
     every = families(groups(diff.phones))
-    for family in every[:MAX_FAMILIES]:
-        yield from _family(family)
+    is_long = len(every) > MAX_FAMILIES
+    for family in [*every[: MAX_FAMILIES - MAX_RARE], *every[-MAX_RARE:]] if is_long else every:
+        yield from family_lines(family)
         yield ""
-    if len(every) > MAX_FAMILIES:
+    if is_long:
         yield f"... and {len(every) - MAX_FAMILIES:,} more kinds of change: --format json has them all"
         yield ""
     for book in diff.phonebooks:
         numbers = f"{count(book.added, 'contact')} added, {book.removed:,} removed"
-        yield f"phonebook {book.id} {book.status}: {numbers}"
+        what = numbers if book.added or book.removed else "its contacts in another order"
+        yield f"phonebook {visible(book.id)} {book.status}: {what if book.status == CHANGED else numbers}"
+    if diff.common:
+        yield f"the common file, for phones that are not listed, changes: {listed(diff.common)}"
 
 
 def _about(phone: PhoneChange) -> str:
     if phone.status == REMOVED and phone.cutoff:
         return style("  was not retired first: it keeps all that it was told", fg="red")
     return ""
-
-
-def _family(family: list[Group]) -> Iterator[str]:
-    phones = [phone for group in family for phone in group.phones]
-    example = family[0].example
-    is_own = len(family) > 1
-    head = f"{count(len(phones), 'phone')}{sites(phones)}{', retired now' if example.retires else ''}"
-    macs = "" if len(phones) == 1 else f"e.g. {example.mac}" if is_own else listed(phone.mac for phone in phones)
-    yield f"{style(head if len(phones) > 1 else f'{example.mac}{sites(phones)}', bold=True)}  {macs}".rstrip()
-    if is_own:
-        yield style("  each with values of its own; those of the example are", dim=True)
-    shown = [change for change in example.changes if change.new is not None][:MAX_CHANGES]
-    width = max((len(change.parameter) for change in shown), default=0)
-    texts = [_short(values(change)) for change in shown]
-    value_width = max(map(len, texts), default=0)
-    for change, text in zip(shown, texts, strict=True):
-        yield f"  {change.parameter.ljust(width)}  {text.ljust(value_width)}  {style(_place(change), dim=True)}"
-    more = sum(change.new is not None for change in example.changes) - len(shown)
-    if more:
-        yield f"  and {count(more, 'parameter')} more"
-    kept = [change.parameter for change in example.changes if change.new is None]
-    if kept:
-        yield style(f"  keeps {listed(kept)}: nothing says it any more", fg="yellow")
-    if example.cutoff:
-        yield style(f"  {cutoff(example)}", fg="red")
-    yield style(f"  {restart(example)}", dim=True)
-
-
-def _place(change: Change) -> str:
-    side = change.new
-    return "" if side is None else f"{side.layer}  {side.file}:{side.line}"
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _WIDEST_VALUE else text[: _WIDEST_VALUE - 3] + "..."

@@ -1,4 +1,7 @@
-"""Histories as text and JSON: `why`, `blame` and `log`."""
+"""Histories as text and JSON: `why`, `blame` and `log`. Passwords in the clear are hidden in both.
+
+Lines of text keep to a width in columns; JSON has everything whole.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,16 @@ from click import style
 
 from offhook.git.repository import Commit
 from offhook.git.signatures import spoken
-from offhook.history import Blame, Changed, Entry, Why
-from offhook.texts import one_line
+from offhook.history import Blame, Changed, Entry, Reason, Why
+from offhook.review.words import cut, from_to, printed
+from offhook.secrets.hidden import hidden
+from offhook.texts import one_line, visible
+
+WIDTH = 80
+"""Columns of a line where there is no terminal."""
 
 _ID = 10
+_NARROWEST = 12
 _CHANGES = 12
 _SIGNATURE_STYLES: dict[str, dict[str, Any]] = {
     "good": {"fg": "green"},
@@ -25,55 +34,60 @@ _SIGNATURE_STYLES: dict[str, dict[str, Any]] = {
 
 
 def why_text(mac: str, why: Why) -> str:
-    """Return who says a parameter, the winner first, aligned."""
-    since = _commit_text(why.since, None)
-    lines = [f"{style(f'{why.parameter} = {why.value}', bold=True)}  on {mac} since {since}"]
-    widths = [max(len(text) for text in column) for column in zip(*map(_why_row, why.reasons), strict=True)]
-    for reason in why.reasons:
-        value, layer, place = (text.ljust(width) for text, width in zip(_why_row(reason), widths, strict=True))
-        sign = style(">", fg="green", bold=True) if reason.wins else " "
+    """Return who says a parameter, the winner first, then what its expression reads (<), aligned."""
+    since = _commit_text(why.since, why.review)
+    head = f"{visible(why.parameter)} = {printed(why.parameter, why.value)}"
+    lines = [f"{style(head, bold=True)}  on {mac} since {since}"]
+    winner, *others = why.reasons
+    every = [winner, *why.reads, *others]
+    rows = [_why_row(why.parameter, reason) for reason in every]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for number, (reason, row) in enumerate(zip(every, rows, strict=True)):
+        value, layer, place = (text.ljust(width) for text, width in zip(row, widths, strict=True))
+        sign = style(">", fg="green", bold=True) if reason.wins else "<" if number <= len(why.reads) else " "
         lines.append(f"{sign} {value}  {layer}  {place}  {_commit_text(reason.about, reason.review)}")
     return "\n".join(lines)
 
 
 def why_json(mac: str, why: Why) -> str:
     """Return the same in the shape of schema/output/why.schema.json."""
-    reasons = [
-        {
-            "value": one.value,
-            "layer": one.layer,
-            "file": one.mark.file,
-            "line": one.mark.line,
-            "wins": one.wins,
-            **_commit(one.about, one.review),
-        }
-        for one in why.reasons
-    ]
-    return _dump(
-        {"mac": mac, "parameter": why.parameter, "value": why.value, "since": _commit(why.since, None), "said": reasons}
-    )
+    body = {
+        "mac": mac,
+        "parameter": why.parameter,
+        "value": hidden(why.parameter, why.value),
+        "since": _commit(why.since, why.review),
+        "said": [_reason(why.parameter, one) for one in why.reasons],
+        "reads": [_reason(why.parameter, one) for one in why.reads],
+    }
+    return _dump(body)
 
 
-def blame_text(found: Mapping[str, Blame]) -> str:
-    """Return a line for each setting: parameter, value, commit, date, author, and where it is said."""
+def blame_text(found: Mapping[str, Blame], width: int = WIDTH) -> str:
+    """Return a line for each setting: parameter, value, commit, date, author, pull request, and where it is said.
+
+    Where that is wider than `width`, the value and the author are cut first, then the place from its left.
+    """
     rows = [
         (
-            one.parameter,
-            one.value,
-            one.about.id[:_ID],
+            visible(one.parameter),
+            printed(one.parameter, one.value),
+            f"^{one.about.id[: _ID - 1]}" if one.about.boundary else one.about.id[:_ID],
             one.about.date[:10],
             one_line(one.about.author),
             one.review or "",
+            visible(f"{one.layer}  {one.file}:{one.line}"),
         )
         for one in found.values()
     ]
-    widths = [min(max(map(len, column)), 40) for column in zip(*rows, strict=True)] if rows else []
+    widths = _fitting([max(map(len, column)) for column in zip(*rows, strict=True)] if rows else [], width)
     lines = []
-    for row, one in zip(rows, found.values(), strict=True):
-        name, value, *commit = (text.ljust(width) for text, width in zip(row, widths, strict=True))
-        if one.about.boundary:
-            commit[0] = f"^{commit[0][:-1]}"
-        lines.append(f"{name}  {value}  {style('  '.join(commit), fg='yellow')}  {style(_place(one), dim=True)}")
+    for row in rows:
+        name, value, *commit, author, review = (
+            cut(text, size).ljust(size) for text, size in zip(row[:-1], widths, strict=False)
+        )
+        words = style("  ".join([*commit, author, *([review] if review else [])]), fg="yellow")
+        place = row[-1] if len(row[-1]) <= widths[-1] else f"...{row[-1][3 - widths[-1] :]}"
+        lines.append(f"{name}  {value}  {words}  {style(place, dim=True)}")
     if any(one.about.boundary for one in found.values()):
         lines.append("^ the history that this clone has ends there: the value may be older")
     return "\n".join(line.rstrip() for line in lines)
@@ -83,7 +97,7 @@ def blame_json(mac: str, found: Mapping[str, Blame]) -> str:
     """Return the same in the shape of schema/output/blame.schema.json."""
     settings = {
         name: {
-            "value": one.value,
+            "value": hidden(name, one.value),
             "layer": one.layer,
             "file": one.file,
             "line": one.line,
@@ -94,14 +108,16 @@ def blame_json(mac: str, found: Mapping[str, Blame]) -> str:
     return _dump({"mac": mac, "settings": settings})
 
 
-def log_text(found: Sequence[Entry]) -> str:
-    """Return each commit with what it changed, as `git log` has it."""
+def log_text(found: Sequence[Entry], width: int = WIDTH) -> str:
+    """Return each commit with what it changed, as `git log` has it; subjects and values are cut to `width`."""
     lines: list[str] = []
     for entry in found:
         about = entry.about
         review = f"  {entry.review}" if entry.review else ""
-        lines.append(style(f"{about.id[:_ID]}", fg="yellow") + f"  {about.date}  {one_line(about.author)}{review}")
-        subject = one_line(about.subject)
+        lines.append(
+            style(f"{about.id[:_ID]}", fg="yellow") + f"  {about.date}  {cut(one_line(about.author), 40)}{review}"
+        )
+        subject = cut(one_line(about.subject), width - 2)
         lines.append(f"  {style(subject, bold=True)}")
         if entry.signature is not None:
             lines.append(f"  {style(spoken(entry.signature), **_SIGNATURE_STYLES[entry.signature.state])}")
@@ -112,7 +128,7 @@ def log_text(found: Sequence[Entry]) -> str:
         elif entry.status != "changed":
             lines.append(f"  the phone was {entry.status}, {len(entry.changes)} settings")
         else:
-            lines += _changes(entry.changes)
+            lines += _changes(entry.changes, width)
         lines.append("")
     return "\n".join(lines[:-1])
 
@@ -132,26 +148,50 @@ def log_json(mac: str, found: Sequence[Entry]) -> str:
     return _dump({"mac": mac, "commits": commits})
 
 
-def _changes(changes: Sequence[Changed]) -> list[str]:
-    width = max((len(one.parameter) for one in changes[:_CHANGES]), default=0)
-    lines = [f"    {one.parameter.ljust(width)}  {_values(one)}" for one in changes[:_CHANGES]]
+def _changes(changes: Sequence[Changed], width: int) -> list[str]:
+    names = max((len(visible(one.parameter)) for one in changes[:_CHANGES]), default=0)
+    room = max(width - names - 6, 2 * _NARROWEST)
+    lines = [f"    {visible(one.parameter).ljust(names)}  {_values(one, room)}" for one in changes[:_CHANGES]]
     if len(changes) > _CHANGES:
         lines.append(f"    and {len(changes) - _CHANGES} more")
     return lines
 
 
-def _values(one: Changed) -> str:
+def _values(one: Changed, width: int) -> str:
     if one.secret:
-        return f"{one.new} {one.secret}"
-    return f"{'nothing' if one.old is None else one.old} -> {'nothing' if one.new is None else one.new}"
+        return f"{printed(one.parameter, one.new or '')} {one.secret}"
+    return from_to(_shown(one.parameter, one.old), _shown(one.parameter, one.new), width)
 
 
-def _why_row(reason: Any) -> tuple[str, str, str]:
-    return reason.value, reason.layer, f"{reason.mark.file}:{reason.mark.line}"
+def _shown(parameter: str, value: str | None) -> str | None:
+    return None if value is None else hidden(parameter, value)
 
 
-def _place(one: Blame) -> str:
-    return f"{one.layer}  {one.file}:{one.line}"
+def _fitting(widths: list[int], width: int) -> list[int]:
+    """The columns of blame, narrowed to a line's width: the value, the author, the place, and at last the name."""
+    widths = [*widths]
+    gaps = 2 * (sum(size > 0 for size in widths) - 1)
+    for column in (1, 4, 6, 0):
+        excess = sum(widths) + gaps - width
+        if widths and excess > 0:
+            widths[column] = max(widths[column] - excess, min(widths[column], _NARROWEST))
+    return widths
+
+
+def _reason(parameter: str, one: Reason) -> dict[str, Any]:
+    return {
+        "value": hidden(parameter, one.value),
+        "layer": one.layer,
+        "file": one.mark.file,
+        "line": one.mark.line,
+        "wins": one.wins,
+        **_commit(one.about, one.review),
+    }
+
+
+def _why_row(parameter: str, reason: Reason) -> tuple[str, str, str]:
+    place = visible(f"{reason.mark.file}:{reason.mark.line}")
+    return printed(parameter, reason.value), visible(reason.layer), place
 
 
 def _commit_text(about: Commit, review: str | None) -> str:
@@ -176,7 +216,8 @@ def _signature(entry: Entry) -> dict[str, Any] | None:
 
 
 def _change(one: Changed) -> dict[str, Any]:
-    row: dict[str, Any] = {"parameter": one.parameter, "old": one.old, "new": one.new}
+    old, new = _shown(one.parameter, one.old), _shown(one.parameter, one.new)
+    row: dict[str, Any] = {"parameter": one.parameter, "old": old, "new": new}
     return row | ({"secret": one.secret} if one.secret else {})
 
 

@@ -1,12 +1,20 @@
-"""What a change means, in the words that every format uses."""
+"""What a change means, in the words that every format uses; and values as they may be shown."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from offhook.diff.change import LIKELY, UNKNOWN, Change, PhoneChange
+from offhook.diff.change import LIKELY, UNKNOWN, Change, PhoneChange, Side
+from offhook.secrets.changes import PERHAPS
+from offhook.secrets.hidden import hidden
+from offhook.texts import visible
 
 _RESTART_WORDS = {LIKELY: "restart likely", UNKNOWN: "restart not known", "no": "no restart"}
+_NOTHING = "nothing"
+_ARROW = " -> "
+_DOTS = "..."
+_HEAD = 6
+_BEFORE = 3
 
 
 def count(number: int, noun: str) -> str:
@@ -17,7 +25,7 @@ def count(number: int, noun: str) -> str:
 def listed(values: Iterable[str], *, limit: int = 3) -> str:
     """Return a short list: "a, b, c and 4 more"."""
     every = list(values)
-    head = ", ".join(every[:limit])
+    head = ", ".join(map(visible, every[:limit]))
     return head if len(every) <= limit else f"{head} and {len(every) - limit:,} more"
 
 
@@ -34,16 +42,64 @@ def restart(phone: PhoneChange) -> str:
 
 def cutoff(phone: PhoneChange) -> str:
     """Return what may go wrong with a phone that may be cut off: the parameters that decide it."""
-    risky = [change.parameter for change in phone.changes if change.cutoff]
-    accounts = [name for name in risky if name.startswith("account.")]
-    words = "may lose its registration" if accounts and len(accounts) == len(risky) else "may become unreachable"
-    return f"{words}: {listed(risky)}"
+    risky = [change for change in phone.changes if change.cutoff]
+    names = [change.parameter for change in risky]
+    is_account = all(name.startswith("account.") for name in names)
+    if depends_on_a_secret(phone):
+        words = "loses its registration" if is_account else "becomes unreachable"
+        return f"{words} only if the secret is another one now: {listed(names)}"
+    return f"{'may lose its registration' if is_account else 'may become unreachable'}: {listed(names)}"
 
 
-def values(change: Change) -> str:
-    """Return "+1 -> +2", or what is known of a secret."""
+def depends_on_a_secret(phone: PhoneChange) -> bool:
+    """Tell whether a phone is cut off only if a secret of which nobody can tell is another one now."""
+    risky = [change for change in phone.changes if change.cutoff]
+    return phone.cutoff and bool(risky) and all(change.secret == PERHAPS for change in risky)
+
+
+def printed(parameter: str, value: str) -> str:
+    """Return a parameter's value as a terminal may show it: no password, and nothing that rewrites the screen."""
+    return visible(hidden(parameter, value))
+
+
+def shown_sides(change: Change) -> tuple[str | None, str | None]:
+    """Return both values of a change without passwords, as JSON has them; None where nothing is said."""
+    return _shown(change.parameter, change.old), _shown(change.parameter, change.new)
+
+
+def values(change: Change, width: int) -> str:
+    """Return "+1 -> +2", or what is known of a secret; of long values that part in which they differ."""
     if change.secret and change.new is not None:
-        return f"{change.new.value} {change.secret}"
-    if change.new is None:
-        return f"{change.old.value if change.old else ''} is kept: nothing says it any more"
-    return f"{change.old.value if change.old else 'nothing'} -> {change.new.value}"
+        return f"{printed(change.parameter, change.new.value)} {change.secret}"
+    old, new = shown_sides(change)
+    return from_to(old, new, width)
+
+
+def from_to(old: str | None, new: str | None, width: int) -> str:
+    """Return "old -> new" in about `width` columns: each side is cut alone, so that what differs is seen."""
+    before, after = (_NOTHING if one is None else visible(one) for one in (old, new))
+    room = width - len(_ARROW)
+    if len(before) + len(after) > room:
+        pairs = enumerate(zip(before, after, strict=False))
+        start = next((at for at, (one, other) in pairs if one != other), min(len(before), len(after)))
+        half = room // 2
+        widest = max(half, room - min(len(before), len(after)))
+        before, after = (cut(one, widest, start) for one in (before, after))
+    return f"{before}{_ARROW}{after}"
+
+
+def cut(text: str, width: int, start: int = 0) -> str:
+    """Return a text in at most `width` columns (12 or more), cut so that what begins at `start` is seen."""
+    if len(text) <= width:
+        return text
+    if start < width - 2 * len(_DOTS):
+        return text[: width - len(_DOTS)] + _DOTS
+    room = width - _HEAD - len(_DOTS)
+    rest = text[max(start - _BEFORE, 0) :]
+    if len(rest) <= room:
+        return text[:_HEAD] + _DOTS + text[len(text) - room :]
+    return text[:_HEAD] + _DOTS + rest[: room - len(_DOTS)] + _DOTS
+
+
+def _shown(parameter: str, side: Side | None) -> str | None:
+    return None if side is None else hidden(parameter, side.value)
