@@ -88,7 +88,7 @@ def blame_text(found: Mapping[str, Blame], width: int = WIDTH) -> str:
         words = style("  ".join([*commit, author, *([review] if review else [])]), fg="yellow")
         size = widths[-1]
         place = row[-1] if len(row[-1]) <= size else f"...{row[-1][3 - size :]}" if size else ""
-        lines.append(f"{name}  {value}  {words}  {style(place, dim=True)}")
+        lines.append(f"{name}  {value}  {words}" + (f"  {style(place, dim=True)}" if place else ""))
     if any(one.about.boundary for one in found.values()):
         lines.append("^ the history that this clone has ends there: the value may be older")
     return "\n".join(line.rstrip() for line in lines)
