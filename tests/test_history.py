@@ -358,6 +358,7 @@ def test_lines_keep_to_the_terminal_s_width(
             assert run(["-C", str(root), verb, MAC]) == 0
             lines = unstyle(capsys.readouterr().out).splitlines()
             assert max(map(len, lines)) <= columns, verb
+            assert verb == "log" or any(line.startswith("a.rather.long.name.of.nothing ") for line in lines)
             assert verb == "blame" or any("end -> " in line and line.endswith("END") for line in lines)
 
 

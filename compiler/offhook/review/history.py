@@ -65,7 +65,7 @@ def why_json(mac: str, why: Why) -> str:
 def blame_text(found: Mapping[str, Blame], width: int = WIDTH) -> str:
     """Return a line for each setting: parameter, value, commit, date, author, pull request, and where it is said.
 
-    Where that is wider than `width`, the value and the author are cut first, then the place from its left.
+    Where that is wider than `width`, the author and the value are cut, and the place from its left or left out.
     """
     rows = [
         (
@@ -86,8 +86,9 @@ def blame_text(found: Mapping[str, Blame], width: int = WIDTH) -> str:
             cut(text, size).ljust(size) for text, size in zip(row[:-1], widths, strict=False)
         )
         words = style("  ".join([*commit, author, *([review] if review else [])]), fg="yellow")
-        place = row[-1] if len(row[-1]) <= widths[-1] else f"...{row[-1][3 - widths[-1] :]}"
-        lines.append(f"{name}  {value}  {words}  {style(place, dim=True)}")
+        size = widths[-1]
+        place = row[-1] if len(row[-1]) <= size else f"...{row[-1][3 - size :]}" if size else ""
+        lines.append(f"{name}  {value}  {words}" + (f"  {style(place, dim=True)}" if place else ""))
     if any(one.about.boundary for one in found.values()):
         lines.append("^ the history that this clone has ends there: the value may be older")
     return "\n".join(line.rstrip() for line in lines)
@@ -168,13 +169,16 @@ def _shown(parameter: str, value: str | None) -> str | None:
 
 
 def _fitting(widths: list[int], width: int) -> list[int]:
-    """The columns of blame, narrowed to a line's width: the value, the author, the place, and at last the name."""
+    """The columns of blame, narrowed to a line's width; a place that has no room for its end is left out.
+
+    The name is the last to be cut: without it a line says nothing.
+    """
     widths = [*widths]
-    gaps = 2 * (sum(size > 0 for size in widths) - 1)
-    for column in (1, 4, 6, 0):
+    for column, least in ((4, _NARROWEST), (1, 20), (6, 16), (6, 0), (1, _NARROWEST), (0, _NARROWEST)):
+        gaps = 2 * (sum(size > 0 for size in widths) - 1)
         excess = sum(widths) + gaps - width
         if widths and excess > 0:
-            widths[column] = max(widths[column] - excess, min(widths[column], _NARROWEST))
+            widths[column] = max(widths[column] - excess, min(widths[column], least)) if least else 0
     return widths
 
 
