@@ -170,7 +170,7 @@ def test_blame_names_the_commit_that_gave_each_value(replayed: Replayed, environ
             assert got == expected, (mac, replayed.operations[revision])
         for mac in set(oracle.macs()) - set(oracle.states(revision)):
             with pytest.raises(
-                OffhookError, match="there is no phone|is no phone of the environment|no such environment"
+                OffhookError, match=r"there is no phone|is no phone of the environment|no such environment"
             ):
                 blame(replayed.root, mac, revision, environment=environment, store=replayed.store)
 
