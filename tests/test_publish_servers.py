@@ -15,7 +15,7 @@ import peers
 import repositories
 from offhook.cli.run import run
 from offhook.phone.boot import boot
-from places import KINDS, Place, Places, environment
+from places import BUCKET, KINDS, Place, Places, environment, s3_client
 from test_flow import effective
 from test_publish import MACS, Repository, fleet
 
@@ -115,8 +115,6 @@ def test_phones_boot_from_what_real_servers_hand_out(
 
 
 def test_s3_keeps_type_cache_and_commit(places: Places, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from places import BUCKET, s3_client
-
     place = places["moto"]
     where = {"publish": f"{place.address}/about/root", "state": f"{place.address}/about/state"}
     repository = Repository(tmp_path, capsys, **where, connection={"endpoint": place.options.endpoint})
@@ -176,3 +174,28 @@ def test_a_distribution_that_refuses_is_a_warning(
     capsys.readouterr()
     assert run(["-C", str(repository.folder), "publish", "production"]) == 0
     assert "CloudFront E000NOSUCH was not told" in capsys.readouterr().err
+
+
+def test_where_nothing_changed_the_root_is_asked_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def watch(request: dict[str, Any]) -> None:
+        asked.append((request["REQUEST_METHOD"], request["PATH_INFO"]))
+
+    with environment(), peers.moto(watch) as endpoint:
+        s3_client(endpoint).create_bucket(Bucket=BUCKET)
+        where = {"publish": f"s3://{BUCKET}/root", "state": f"s3://{BUCKET}/state"}
+        repository = Repository(tmp_path, capsys, **where, connection={"endpoint": endpoint, "region": "us-east-1"})
+        repository.run("publish", "production")
+        asked.clear()
+        repository.run("publish", "production")
+        nothing = asked.copy()
+        repository.files["phones/all.yaml"][MACS[3]]["settings"] = {"local_time.time_format": "1"}
+        repository.commit()
+        asked.clear()
+        repository.run("publish", "production")
+        one = [path for method, path in asked if method == "PUT" and "/root/" in path]
+    assert [method for method, _ in nothing] == ["GET"] * 3  # head, manifest and key, however many objects there are
+    assert not [path for _, path in nothing if "/root/" in path]
+    assert one == [f"/{BUCKET}/root/{MACS[3]}.cfg"]
+    assert len(asked) < 20
