@@ -576,3 +576,50 @@ class TestRecords:
         flat.run("publish", "production")
         assert not [*state.iterdir()]
         assert repositories.git(remote, "rev-parse", "refs/offhook/production")
+
+
+class TestOneStateOneEnvironment:
+    """A state belongs to one environment and one root."""
+
+    def test_another_environment_is_refused(self, flat: Repository) -> None:
+        flat.run("publish", "production")
+        environments = flat.files["fleet.yaml"]["environments"]
+        environments["lab"] = {**environments["production"], "phones": {"sites": ["lyon"]}}
+        flat.files["fleet.yaml"]["default_environment"] = "production"
+        flat.commit()
+        before = flat.published()
+        assert "is the state of production, not of lab" in flat.run("publish", "lab", code=1)
+        assert "is the state of production" in flat.run("publish", "lab", "--dry-run", code=1)
+        assert flat.published() == before
+
+    def test_a_renamed_one_goes_on_with_adopt(self, flat: Repository) -> None:
+        flat.run("publish", "production")
+        environments = flat.files["fleet.yaml"]["environments"]
+        environments["prod"] = environments.pop("production")
+        flat.commit()
+        flat.run("publish", "prod", code=1)
+        flat.run("status", "prod", code=1)
+        assert flat.json("publish", "prod", "--adopt")["done"] == {
+            "release": 2,
+            "new": True,
+            "written": 0,
+            "deleted": 0,
+        }
+        assert "nothing to do" in flat.run("publish", "prod")
+        flat.run("status", "prod", "--exit-code")
+
+    def test_another_root_gets_everything(self, repository: Repository) -> None:
+        repository.run("publish", "production")
+        first = repository.published()
+        environment = repository.files["fleet.yaml"]["environments"]["production"]
+        environment |= {"publish": "root2", "state": "root.offhook-state"}
+        repository.commit()
+        (repository.folder / "root2").mkdir()
+        answer = repository.json("publish", "production")
+        assert answer["done"]["written"] == len(first)
+        assert "nobody tends it" in answer["warnings"][0]
+        assert repository.published() == first
+        repository.root = repository.folder / "root2"
+        assert repository.published() == first
+        assert "nothing to do" in repository.run("publish", "production")
+        repository.run("status", "production", "--exit-code")

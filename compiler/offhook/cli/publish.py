@@ -82,6 +82,7 @@ def publish(
             allow=allowed,
             reviewed=plan is not None,
             repair=repair,
+            adopt=adopt,
             writing=not only_plan,
             store=store,
             processes=count,

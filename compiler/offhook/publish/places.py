@@ -33,6 +33,11 @@ class Place:
         return parse_address(self.publish).name
 
     @property
+    def root(self) -> str:
+        """Return what tells this root from every other one."""
+        return f"{self.name} at {self.options.endpoint}" if self.options.endpoint else self.name
+
+    @property
     def identity(self) -> str:
         """Return what tells this state from every other one."""
         return f"{parse_address(self.state).name} at {self.options.endpoint}" if self.options.endpoint else self.state

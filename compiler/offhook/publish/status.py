@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from offhook.problem import OffhookError
 from offhook.publish.places import Place
 from offhook.publish.plan.intended import read_leftover
-from offhook.publish.roots.root import Root, Unlistable, is_own
+from offhook.publish.roots.root import Root, State, Unlistable, is_own
 from offhook.publish.state.head import Intent, read_released
 from offhook.publish.state.keyed import Key, read_key
 from offhook.publish.state.manifest import UNSURE, Manifest
@@ -52,9 +52,13 @@ def drift(place: Place, *, quick: bool = False, progress: Callable[[int, int], N
     try:
         before, manifest = read_released(state)
         head = before.head
-        if not manifest.release and head.intent is None:
+        check_owner(manifest, place, state)
+        is_here = manifest.root == place.root or (head.intent is not None and head.intent.root == place.root)
+        if not is_here:
             raise OffhookError(f"nothing was published to {place.name} yet", hint="offhook publish")
         leftover = read_leftover(state, head.intent, manifest)
+        if manifest.root != place.root:
+            manifest = replace(manifest, files={}, superseded={})
         key = read_key(state)
         if key is None:
             raise OffhookError(f"{state.name}: the key is gone", hint="restore it from a backup")
@@ -83,6 +87,17 @@ def drift(place: Place, *, quick: bool = False, progress: Callable[[int, int], N
 
 def _hidden(content: bytes | None) -> OpenedBytes | None:
     return None if content is None else OpenedBytes(content)
+
+
+def check_owner(manifest: Manifest, place: Place, state: State) -> None:
+    """Raise OffhookError where a state is another environment's: its phones would be deleted from its root."""
+    name = place.environment.name
+    if manifest.release and manifest.environment != name:
+        raise OffhookError(
+            f"{state.name} is the state of {manifest.environment}, not of {name}",
+            hint=f"give {name} a root and a state of its own; if {manifest.environment} was renamed,"
+            f" publish {name} --adopt goes on",
+        )
 
 
 def _sizes(root: Root) -> dict[str, int] | None:

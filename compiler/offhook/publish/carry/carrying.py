@@ -99,7 +99,7 @@ def hold_of(prepared: Prepared, *, patience: Patience, say: Callable[[str], None
     """Return the hold on the environment, with the intent of this publish in its head. Raises Lost."""
     state, head = prepared.state, prepared.before.head
     plan = write_intended(state, prepared.survey, prepared.steps, prepared.leftover)
-    intent = new_intent(plan, prepared.commit, prepared.survey.sealed)
+    intent = new_intent(plan, prepared.commit, prepared.survey.sealed, prepared.place.root)
     head = replace(head, intent=intent, key=prepared.tree.key.of_text("key", ""))
     try:
         return take_hold(state, prepared.before, head, place=prepared.place.identity, patience=patience, say=say)
@@ -137,6 +137,7 @@ def next_manifest(prepared: Prepared) -> Manifest:
     return Manifest(
         release=former.release + 1,
         environment=prepared.place.environment.name,
+        root=prepared.place.root,
         commit=prepared.commit,
         at=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         by=released_by(prepared.root),

@@ -6,7 +6,7 @@ import datetime
 import os
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ from offhook.publish.roots.root import State
 from offhook.publish.state.head import Versioned, read_released
 from offhook.publish.state.keyed import Key, make_key, new_key, read_key
 from offhook.publish.state.manifest import Manifest
-from offhook.publish.status import drift
+from offhook.publish.status import check_owner, drift
 from offhook.publish.tree.needed_secrets import needed_secrets
 from offhook.publish.tree.opened import OpenedTree, Survey, opened_tree
 from offhook.secrets.opening import Opened, open_secrets
@@ -79,9 +79,10 @@ class Prepared:
 
     @property
     def is_release(self) -> bool:
-        """Tell whether the tree differs from the one that was released."""
+        """Tell whether the tree, the root or the environment's name differs from what was released."""
         same = self.manifest.files == self.survey.files and self.manifest.phones == self.survey.phones
-        return self.manifest.release == 0 or not same
+        owner = (self.manifest.environment, self.manifest.root)
+        return not same or owner != (self.place.environment.name, self.place.root)
 
     @property
     def is_nothing(self) -> bool:
@@ -101,6 +102,7 @@ def prepare(
     reviewed: bool = False,
     settled: Fleet | None = None,
     repair: bool = False,
+    adopt: bool = False,
     writing: bool = True,
     processes: int = 1,
     store: Store | None = None,
@@ -111,21 +113,23 @@ def prepare(
     `reviewed` tells that people have seen this very plan, or a release that is gone back to: many phones may change.
     `settled` is the fleet whose environment, limits and secrets hold where they are not those of `fleet`: a rollback
     takes only phones' settings from the past. `repair` looks at the root itself, and counts what is not as it was
-    published as not written. Raises OffhookError where the world refuses. Writes nothing, but the key
-    of an environment that has none yet, where `writing`.
+    published as not written. `adopt` takes a state over that another environment left. Raises OffhookError where the
+    world refuses. Writes nothing, but the key of an environment that has none yet, where `writing`.
     """
     rule = settled or fleet
     place = place_of(root, rule.environment, rule.environment.name if rule.environment else "")
     state = place.open_state()
     try:
         before, manifest = read_released(state)
+        if not adopt:
+            check_owner(manifest, place, state)
         check_signature(root, fleet, manifest)
-        leftover = read_leftover(state, before.head.intent, manifest)
-        if repair and manifest.release:
+        there, leftover = _there(manifest, place, state, before)
+        if repair and there.release:
             leftover = _with_drift(leftover, place)
         tree = opened_tree(fleet, _open_secrets(fleet, rule), _key(state, before, manifest, writing=writing))
         survey = tree.survey(processes=processes)
-        steps = plan_steps(manifest, leftover, survey, int(time.time()))
+        steps = plan_steps(there, leftover, survey, int(time.time()))
         moved = phones_moved(manifest, survey)
         changes, warnings = _difference(root, fleet, manifest, store, processes)
         touched = Touched(manifest.phones, survey.phones, moved, _cutoff(moved, changes, manifest))
@@ -149,7 +153,7 @@ def prepare(
             changes,
             tuple(strangers(place.open_root, [path for path in steps.writes if path not in steps.ours])),
             tuple(judge(touched, former, present, granted, reviewed=reviewed)),
-            tuple(warnings),
+            (*warnings, *_moved(manifest, place)),
         )
     except BaseException:
         state.close()
@@ -160,6 +164,22 @@ def limits_said(fleet: Fleet) -> dict[str, Any]:
     """Return the limits that hold for the next release, as a manifest keeps them."""
     rule = _rules(fleet)
     return {CHANGED: rule.changed, REMOVED: rule.removed}
+
+
+def _there(manifest: Manifest, place: Place, state: State, before: Versioned) -> tuple[Manifest, Leftover]:
+    """What is on this root: nothing that was published, or begun, to another one."""
+    intent = before.head.intent
+    is_here = intent is not None and intent.root == place.root
+    leftover = read_leftover(state, intent, manifest) if is_here else Leftover()
+    if not manifest.release or manifest.root == place.root:
+        return manifest, leftover
+    return replace(manifest, files={}, superseded={}), leftover
+
+
+def _moved(manifest: Manifest, place: Place) -> list[str]:
+    if not manifest.release or manifest.root == place.root:
+        return []
+    return [f"the root was {manifest.root}: what was published there stays, and nobody tends it any more"]
 
 
 def _with_drift(leftover: Leftover, place: Place) -> Leftover:

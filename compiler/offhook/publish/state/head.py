@@ -40,7 +40,7 @@ class Intent:
 
     `plan` is the object that lists what it may write and delete; `at` the last sign of life, in seconds since the
     epoch by the owner's clock; `process` knows the owner's process for others on its machine. `uploaded` tells that
-    all that phones' files refer to is in its place.
+    all that phones' files refer to is in its place. `root` knows the root that it writes to.
     """
 
     id: str
@@ -50,6 +50,7 @@ class Intent:
     plan: str
     commit: str
     sealed: str
+    root: str = ""
     uploaded: bool = False
     waves: tuple[Wave, ...] = ()
 
@@ -201,6 +202,7 @@ def _bytes(head: Head) -> bytes:
             "plan": intent.plan,
             "commit": intent.commit,
             "sealed": intent.sealed,
+            "root": intent.root,
             "uploaded": intent.uploaded,
             "waves": [{"phones": wave.phones, "to": wave.to, "done": wave.done} for wave in intent.waves],
         }
@@ -208,7 +210,7 @@ def _bytes(head: Head) -> bytes:
 
 
 def _intent(body: Mapping[str, Any]) -> Intent:
-    texts = {name: str(body[name]) for name in ("id", "owner", "process", "commit", "sealed")}
+    texts = {name: str(body[name]) for name in ("id", "owner", "process", "commit", "sealed", "root")}
     waves = tuple(Wave(_object(one["phones"]), str(one["to"]), bool(one["done"])) for one in body["waves"])
     return Intent(**texts, at=int(body["at"]), plan=_object(body["plan"]), uploaded=bool(body["uploaded"]), waves=waves)
 

@@ -189,9 +189,9 @@ def take_hold(
     return Hold(state, before.head, held, lock, patience)
 
 
-def new_intent(plan: str, commit: str, sealed: str) -> Intent:
+def new_intent(plan: str, commit: str, sealed: str, root: str = "") -> Intent:
     """Return an intent of this process."""
-    return Intent(secrets.token_hex(8), owner_name(), this_process(), int(time.time()), plan, commit, sealed)
+    return Intent(secrets.token_hex(8), owner_name(), this_process(), int(time.time()), plan, commit, sealed, root)
 
 
 def owner_name() -> str:

@@ -24,13 +24,15 @@ UNSURE = FileRow("", 0)
 class Manifest:
     """What one release put on a root.
 
-    `commit` is "" for a work tree. `sealed` is the SHA-256 of the tree that compile makes of it. `superseded` are
-    files that no phone is told of any more, and that stay for a while: path -> (row, seconds since the epoch).
-    `limits` and `signing` are the rules that the release was published by: the next one obeys them, too.
+    `root` knows the root: files that were published to another one are not there. `commit` is "" for a work tree.
+    `sealed` is the SHA-256 of the tree that compile makes of it. `superseded` are files that no phone is told of any
+    more, and that stay for a while: path -> (row, seconds since the epoch). `limits` and `signing` are the rules that
+    the release was published by: the next one obeys them, too.
     """
 
     release: int = 0
     environment: str = ""
+    root: str = ""
     commit: str = ""
     at: str = ""
     by: str = ""
@@ -54,6 +56,7 @@ def manifest_bytes(manifest: Manifest) -> bytes:
         "format": FORMAT,
         "release": manifest.release,
         "environment": manifest.environment,
+        "root": manifest.root,
         "commit": manifest.commit,
         "at": manifest.at,
         "by": manifest.by,
@@ -86,7 +89,8 @@ def parse_manifest(content: bytes, place: str) -> Manifest:
             limits=_mapping(body["limits"]),
             signing=_mapping(body["signing"]),
             **{
-                name: _text(body[name]) for name in ("environment", "commit", "at", "by", "version", "layout", "sealed")
+                name: _text(body[name])
+                for name in ("environment", "root", "commit", "at", "by", "version", "layout", "sealed")
             },
         )
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
