@@ -5,9 +5,12 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+
+import inventories
 
 PACKAGE = Path(__file__).parent.parent / "compiler" / "offhook"
 
@@ -142,3 +145,10 @@ def test_the_version_imports_almost_nothing() -> None:
     code = "import sys; sys.argv = ['offhook', '--version']; from offhook.cli.main import main; main()"
     code += "; sys.exit('click' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_every_package_is_installed() -> None:
+    listed = tomllib.loads((inventories.ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]["packages"]
+    there = [path.parent for path in (inventories.ROOT / "compiler" / "offhook").rglob("__init__.py")]
+    names = {".".join(path.relative_to(inventories.ROOT / "compiler").parts) for path in there}
+    assert names == {name for name in listed if name.startswith("offhook") and not name.startswith("offhook.schema")}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -563,6 +564,14 @@ class TestRecords:
         assert said["number"] == 2
         assert json.loads(git(flat.folder, "show", "refs/offhook/production:phones.json"))["changed"] == [MACS[3]]
         assert not [*(flat.folder / "root.offhook-state/records").iterdir()]
+
+    def test_numbers_go_on_where_the_state_was_lost(self, flat: Repository) -> None:
+        flat.run("publish", "production")
+        shutil.rmtree(flat.folder / "root.offhook-state")
+        assert "did not write" in flat.run("publish", "production", code=1)
+        answer = flat.json("publish", "production", "--adopt")
+        assert (answer["done"]["release"], answer["warnings"]) == (2, [])
+        assert [one["number"] for one in flat.json("releases", "production")["releases"]] == [2, 1]
 
     def test_a_record_that_cannot_be_pushed_waits_for_the_next_run(self, flat: Repository, tmp_path: Path) -> None:
         remote = tmp_path / "remote"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from offhook.cli.codes import CHANGES, DONE, PROBLEMS
-from offhook.cli.options import cached, rev_option, show_problems
+from offhook.cli.options import cached, show_problems
 from offhook.cli.run import Globals
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("environment")
-@rev_option()
+@click.option("--rev", metavar="REV", help="A git revision instead of HEAD.")
 @click.option("--dry-run", is_flag=True, help="Show the plan, and write nothing.")
 @click.option("--plan", "plan_file", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan to a file.")
 @click.option(

@@ -5,14 +5,14 @@ from __future__ import annotations
 import click
 
 from offhook.cli.codes import CHANGES, DONE, PROBLEMS
-from offhook.cli.options import cached, rev_option
+from offhook.cli.options import cached
 from offhook.cli.publish import steps_bar
 from offhook.cli.run import Globals
 
 
 @click.command()
 @click.argument("environment")
-@rev_option()
+@click.option("--rev", metavar="REV", help="A git revision instead of HEAD.")
 @click.option("--quick", is_flag=True, help="Compare sizes only, not what files hold.")
 @click.option("--exit-code", is_flag=True, help="End with 4 where the revision is not deployed.")
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text")

@@ -14,7 +14,13 @@ from offhook.publish.carry.publication import Progress, Publication
 from offhook.publish.plan.intended import write_intended
 from offhook.publish.plan.limits import Verdict
 from offhook.publish.plan.prepared import Prepared, limits_said
-from offhook.publish.releases.recording import record_bytes, record_waiting, release_of_manifest, released_by
+from offhook.publish.releases.recording import (
+    newest_recorded,
+    record_bytes,
+    record_waiting,
+    release_of_manifest,
+    released_by,
+)
 from offhook.publish.state.head import read_head
 from offhook.publish.state.hold import SOONER, Hold, Lost, Patience, new_intent, take_hold
 from offhook.publish.state.manifest import Manifest
@@ -134,8 +140,9 @@ def next_manifest(prepared: Prepared) -> Manifest:
     if not prepared.is_release:
         return former
     fleet = prepared.fleet
+    last = former.release or newest_recorded(prepared.root, prepared.place.environment.name)
     return Manifest(
-        release=former.release + 1,
+        release=last + 1,
         environment=prepared.place.environment.name,
         root=prepared.place.root,
         commit=prepared.commit,

@@ -12,7 +12,7 @@ from offhook.git.refs import identity
 from offhook.git.repository import is_repository, open_git
 from offhook.problem import OffhookError
 from offhook.publish.plan.steps import PhonesMoved
-from offhook.publish.releases.records import record
+from offhook.publish.releases.records import fetch_releases, read_releases, record
 from offhook.publish.releases.release import Phones, Release, phones_data, phones_of, release_data, release_of
 from offhook.publish.roots.root import State
 from offhook.publish.state.head import Head, read_head, read_json, swap
@@ -27,6 +27,17 @@ def released_by(root: Path) -> str:
         with suppress(OffhookError):
             person = identity(open_git(root))
     return f"{person.name} <{person.mail}>" if person is not None else owner_name()
+
+
+def newest_recorded(root: Path, environment: str) -> int:
+    """Return the number of the newest release that git knows, 0 for none: numbers go on where a state was lost."""
+    if not is_repository(root):
+        return 0
+    with suppress(OffhookError):
+        fetch_releases(root, environment)
+    with suppress(OffhookError):
+        return max((one.number for one in read_releases(root, environment)), default=0)
+    return 0
 
 
 def release_of_manifest(
