@@ -1,5 +1,5 @@
 """Publishing: carrying a compiled tree to the place that phones fetch from.
 
-`roots` are those places: one small interface over a folder, S3, SFTP, FTP, WebDAV and plain HTTP.
-`transfer` carries contents to one of them, by several processes and threads.
+In the order of the flow: `roots` are those places, `tree` is what is published, `state` what is remembered, `plan` what
+would be done and whether it may be, `releases` what is recorded in git, `carry` the doing. `status` looks for drift.
 """
