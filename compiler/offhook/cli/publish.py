@@ -52,7 +52,7 @@ def publish(
     """Carry the tree of ENVIRONMENT to its root, within its limits: HEAD, or another revision."""
     from offhook.parallel import available_processes
     from offhook.publish.plan.gate import choose_fleet, commit_of
-    from offhook.publish.plan.limits import parse_allowance
+    from offhook.publish.plan.limits import REVIEWABLE, parse_allowance
     from offhook.publish.plan.prepared import prepare
     from offhook.publish.plan.saved_plan import check_environment, check_plan, identity, read_plan
     from offhook.review.publish import plan_json, plan_text
@@ -96,7 +96,9 @@ def publish(
             plan_file.write_text(plan_json(prepared, now) + "\n", encoding="utf-8")
         if only_plan:
             click.echo(plan_json(prepared, now) if style == "json" else plan_text(prepared))
-            if prepared.exceeded or (prepared.strangers and not adopt):
+            # a saved plan is there to be reviewed, and that is what the limits it exceeds ask for
+            refused = [one for one in prepared.exceeded if plan_file is None or one.limit not in REVIEWABLE]
+            if refused or (prepared.strangers and not adopt):
                 return PROBLEMS
             return CHANGES if exit_code and not prepared.is_nothing else DONE
         return carry_out(settings, prepared, now, adopt=adopt, reason=reason, style=style)

@@ -21,6 +21,9 @@ WHATS = (CHANGED, REMOVED, CUTOFF)
 EMPTIED = "emptied"
 NO_SITE = "no-site"
 
+REVIEWABLE = (CHANGED, REMOVED)
+"""What a reviewed plan satisfies; the rest needs its name."""
+
 DEFAULTS = {CHANGED: "30%", REMOVED: "5%"}
 """What holds where the fleet says nothing."""
 
