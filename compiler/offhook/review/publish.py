@@ -105,7 +105,7 @@ def _plan_lines(prepared: Prepared) -> Iterator[str]:
         known = {phone.mac for phone in prepared.diff.phones}
         rotated = [mac for mac in prepared.moved.changed if mac not in known]
         if rotated:
-            yield f"{count(len(rotated), 'phone')} for which git says nothing (other secrets): {listed(rotated)}"
+            yield f"{count(len(rotated), 'phone')} with nothing but other secrets: {listed(rotated)}"
             yield ""
     steps, moved = prepared.steps, prepared.moved
     rows = [
