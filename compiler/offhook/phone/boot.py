@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from offhook.mac import parse_mac
-from offhook.phone.fetch import printable
+from offhook.phone.fetch import Fetch, fetch, printable
 from offhook.phone.reading import read_boot, read_cfg
 from offhook.phone.request import BOOT, CFG, OK, RESOURCE, SKIPPED, Answer, FetchOptions, Request
 from offhook.phone.run import Run, ServerLostError, is_lost, outcome, short_name
@@ -72,19 +72,21 @@ def boot(
     *,
     memory: Mapping[str, str] = MappingProxyType({}),
     options: FetchOptions = _DEFAULTS,
+    fetch: Fetch = fetch,
 ) -> BootResult:
     """Return what a phone with this MAC has after it booted from this URL.
 
     `url` is a folder, or a file whose name ends with .cfg or .boot; `$(MA)` in it stands for the MAC
     (guide, "An Instance of Auto Provision Configuration", Config File Name). `memory` is what the phone
-    was told before. Whatever the server does becomes part of the result; OffhookError is raised for a
+    was told before. `fetch` gives files: one that keeps connections (`offhook.phone.connections`) serves many
+    boots sooner. Whatever the server does becomes part of the result; OffhookError is raised for a
     MAC or a URL that is none, and where this machine lacks something.
     """
     digits = parse_mac(mac)
     if digits is None:
         raise OffhookError("the MAC is not valid, expected 12 hex digits")
     start = _start(url.replace("$(MA)", digits), options)
-    run = Run(start, options)
+    run = Run(start, options, fetch)
     told: dict[str, str] = {}
     resources: dict[str, bytes] = {}
     failed = False

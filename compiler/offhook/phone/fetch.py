@@ -18,6 +18,9 @@ from offhook.phone.request import (
 )
 from offhook.phone.target import Target
 
+Fetch = Callable[[Target, FetchOptions], Answer]
+"""Gives a file, or why it did not come; `fetch` is one, and whoever boots many phones may have another."""
+
 _NO_ROUTE = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN})
 _MAX_MESSAGE = 200
 HIDDEN = "********"
@@ -29,12 +32,17 @@ def fetch(target: Target, options: FetchOptions) -> Answer:
     Servers cannot make this raise or last much longer than the time limit. OffhookError is raised where
     this machine lacks something: a library, or the file of certificate authorities.
     """
+    return told(_protocol(target.scheme), target, options)
+
+
+def told(protocol: Fetch, target: Target, options: FetchOptions) -> Answer:
+    """Return what a protocol's function gives; what it raises becomes an answer, too. OffhookError flies."""
     import http.client
 
     if re.search(r"[\x00-\x1f\x7f]", target.name):
         return Answer(SKIPPED, message="the name holds a control character")
     try:
-        answer = _protocol(target.scheme)(target, options)
+        answer = protocol(target, options)
     except TimeoutError:
         answer = Answer(TIMEOUT, message=f"no complete answer within {options.timeout_s:g} s")
     except OSError as error:
@@ -44,7 +52,7 @@ def fetch(target: Target, options: FetchOptions) -> Answer:
     return Answer(answer.result, answer.body, _clean(answer.message, target.password))
 
 
-def _protocol(scheme: str) -> Callable[[Target, FetchOptions], Answer]:
+def _protocol(scheme: str) -> Fetch:
     """Return the fetch function of a scheme; its libraries are loaded when they are needed."""
     if scheme == "file":
         from offhook.phone import file

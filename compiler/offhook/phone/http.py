@@ -35,7 +35,8 @@ FIRMWARE = "V0.6.24"
 
 _MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_RESULTS = {401: UNAUTHORIZED, 403: FORBIDDEN, 404: NOT_FOUND, 410: NOT_FOUND}
+RESULTS = {401: UNAUTHORIZED, 403: FORBIDDEN, 404: NOT_FOUND, 410: NOT_FOUND}
+"""What a status means to the phone; any other than 200 is an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def _get(target: Target, options: FetchOptions, limit: TimeLimit) -> _Reply:
         return reply
     answered = authorization(
         parse_challenges(reply.challenges),
-        _request_target(target),
+        request_target(target),
         username=target.username,
         password=target.password,
     )
@@ -98,7 +99,7 @@ def _exchange(target: Target, options: FetchOptions, limit: TimeLimit, *, author
     }
     connection = _connect(target, options, limit)
     try:
-        connection.request("GET", _request_target(target), headers=headers)
+        connection.request("GET", request_target(target), headers=headers)
         with connection.getresponse() as response:
             return _Reply(
                 response.status,
@@ -114,7 +115,7 @@ def _connect(target: Target, options: FetchOptions, limit: TimeLimit) -> http.cl
     """Return an open connection, whose sockets the time limit guards from before the TLS handshake on."""
     context = None
     if target.scheme == "https":
-        context = _tls_context(options.ca_file, _changed_ns(options.ca_file))
+        context = tls_context(options.ca_file)
     sock = limit.connect(target.host, target.port)
     connection: http.client.HTTPConnection
     if context is None:
@@ -128,6 +129,11 @@ def _connect(target: Target, options: FetchOptions, limit: TimeLimit) -> http.cl
         sock.close()
         raise
     return connection
+
+
+def tls_context(ca_file: str | None) -> ssl.SSLContext:
+    """Return the context for these authorities (a PEM file, None: the system's). Raises OffhookError."""
+    return _tls_context(ca_file, _changed_ns(ca_file))
 
 
 def _changed_ns(path: str | None) -> int:
@@ -169,7 +175,7 @@ def _answer(reply: _Reply, target: Target) -> Answer:
     if reply.status == 401:
         why = "the server refuses the credentials" if target.username else "the server asks for credentials"
         return Answer(UNAUTHORIZED, message=why)
-    result = _RESULTS.get(reply.status, ERROR)
+    result = RESULTS.get(reply.status, ERROR)
     return Answer(result, message="" if result == NOT_FOUND else f"the server answers with status {reply.status}")
 
 
@@ -188,5 +194,6 @@ def _moved(target: Target, location: str, options: FetchOptions) -> Target | Ans
     return moved
 
 
-def _request_target(target: Target) -> str:
+def request_target(target: Target) -> str:
+    """Return what stands in the request's first line: path and query."""
     return target.path + (f"?{target.query}" if target.query else "")

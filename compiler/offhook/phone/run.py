@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from offhook.phone.fetch import fetch, printable
+from offhook.phone.fetch import Fetch, fetch, printable
 from offhook.phone.request import (
     FORBIDDEN,
     NOT_FOUND,
@@ -29,10 +29,11 @@ class ServerLostError(Exception):
 
 @dataclass(slots=True)
 class Run:
-    """What a boot has gathered so far. `start` is its base, with credentials and root."""
+    """What a boot has gathered so far. `start` is its base, with credentials and root; `fetch` gives files."""
 
     start: Target
     options: FetchOptions
+    fetch: Fetch = fetch
     requests: list[Request] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     complete: bool = True
@@ -50,7 +51,7 @@ class Run:
         """Fetch one file, where the phone may, and note the request."""
         target = self._belonging(target)
         if self._may_ask(target):
-            answer = fetch(target, self.options)
+            answer = self.fetch(target, self.options)
         else:
             answer = Answer(SKIPPED, message="another scheme, host or port than the boot began with")
         self.note(target, kind, answer)

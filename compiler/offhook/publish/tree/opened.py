@@ -134,13 +134,9 @@ class OpenedTree:
             opened = self._open(settings.values)
             for content in self._phone_files(settings, opened):
                 rows[content.path] = (self.key.of_file(content.data), len(content.data))
-            digests.append(self._settings_digest(opened))
+            digests.append(settings_digest(self.key, opened))
             sealed += [(path, _sha256(text.encode())) for path, text, _ in files_of(settings, layout=self.fleet.layout)]
         return rows, digests, sealed
-
-    def _settings_digest(self, values: Mapping[str, str]) -> str:
-        names, chosen = _ordered(tuple(values))
-        return self.key.of_text("settings", OpenedText("\n".join((names, *chosen(values)))))
 
     def _open(self, values: Mapping[str, str]) -> Mapping[str, str]:
         closed = [name for name, value in values.items() if value.startswith(PREFIX)]
@@ -159,6 +155,12 @@ def opened_tree(fleet: Fleet, secrets: Opened, key: Key) -> OpenedTree:
             if file.path.endswith(".cfg"):
                 names[file.path] = fingerprinted(file.path, key.of_file(file.text.encode()))
     return OpenedTree(fleet, secrets, key, resolver, phones, names)
+
+
+def settings_digest(key: Key, values: Mapping[str, str]) -> str:
+    """Return the digest of a phone's effective settings, secrets opened; the order of `values` does not matter."""
+    names, chosen = _ordered(tuple(values))
+    return key.of_text("settings", OpenedText("\n".join((names, *chosen(values)))))
 
 
 def fingerprinted(path: str, digest: str) -> str:
