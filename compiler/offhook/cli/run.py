@@ -28,6 +28,7 @@ VERBS = {
     "releases": "what was published where, when, by whom and from which commit",
     "rollback": "publish what was released before, once more",
     "boot": "a virtual phone: its requests, and what it ends with",
+    "verify": "virtual phones boot from the live root, and are held against what was released",
 }
 """Verb -> its line in --help. Each is the click command of that name in the module of that name."""
 

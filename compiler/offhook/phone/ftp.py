@@ -40,11 +40,11 @@ class _Control(ftplib.FTP):
             raise ftplib.error_proto("endless reply")
         return super().getline()
 
-    def retrieve(self, name: str, max_bytes: int) -> bytes | None:
-        """Return the file's content, or None where it is larger than `max_bytes`."""
+    def retrieve(self, command: str, max_bytes: int) -> bytes | None:
+        """Return what a command gives (RETR a file, NLST a folder's names), or None where it is over `max_bytes`."""
         self.voidcmd("TYPE I")
         body = bytearray()
-        with self.transfercmd(f"RETR {name}") as data:
+        with self.transfercmd(command) as data:
             self._limit.guard(data)
             while chunk := data.recv(min(65536, max_bytes + 1 - len(body))):
                 body += chunk
@@ -55,7 +55,17 @@ class _Control(ftplib.FTP):
 
 
 def fetch(target: Target, options: FetchOptions) -> Answer:
-    """Return the file's content.
+    """Return the file's content."""
+    return _fetched(target, options)
+
+
+def names(target: Target, options: FetchOptions) -> Answer:
+    """Return the names in the folder where a login ends up, a line each. No phone asks for them."""
+    return _fetched(target, options, command="NLST")
+
+
+def _fetched(target: Target, options: FetchOptions, *, command: str = "") -> Answer:
+    """Return what the command gives, RETR of the target unless another is said.
 
     The reply 550 is "not found" (RFC 959 section 4.2.1; servers say it, too, where the file may not be
     read). Raises OSError where the server cannot be reached.
@@ -68,7 +78,7 @@ def fetch(target: Target, options: FetchOptions) -> Answer:
         except (ftplib.Error, EOFError) as error:
             return Answer(ERROR, message=_broken(error))
         try:
-            body = control.retrieve(target.name, options.max_bytes)
+            body = control.retrieve(command or f"RETR {target.name}", options.max_bytes)
         except ftplib.error_perm as error:
             if str(error).startswith("550"):
                 return Answer(NOT_FOUND)
