@@ -422,6 +422,7 @@ def test_the_search_finds_what_is_there(lab: Lab) -> None:
 
 # every verb
 
+STYLES = ("text", "json", "junit")
 CALLS: dict[str, list[tuple[str, int | None]]] = {
     "check": [(f"check --format {style}", 0) for style in ("text", "github", "json", "sarif", "junit")]
     + [("-v check --env production", 0), ("--no-cache check --rev HEAD --against HEAD~1", 0)],
@@ -467,6 +468,11 @@ CALLS: dict[str, list[tuple[str, int | None]]] = {
         (f"boot {MAC} --from file://BASE/served/layered/ --format json", 0),
         (f"boot {MAC} --from file://BASE/served/production/ --memory ../plans/phone.json", 0),
     ],
+    "verify": [
+        *((f"-v verify production --via file://BASE/served/production/ --format {style}", 0) for style in STYLES),
+        (f"verify layered {MAC} --via file://BASE/served/layered/ --rev HEAD --jobs 1", 0),
+        ("-v verify file://BASE/served/production/ --env layered", 0),
+    ],
 }
 """Verb -> calls with all options that matter, and how each ends, in an order in which they can be made."""
 
@@ -479,7 +485,7 @@ def call(lab: Lab, words: str, code: int | None) -> None:
 def test_every_verb_in_every_format(lab: Lab) -> None:
     assert CALLS.keys() == VERBS.keys()
     repositories.commit(lab.fleet, message="nothing")
-    in_turn = ("publish", "status", "releases", "rollback", "boot")
+    in_turn = ("publish", "status", "releases", "rollback", "boot", "verify")
     with ThreadPoolExecutor(2) as pool:
         reading = [calls for verb, calls in CALLS.items() if verb not in in_turn]
         list(pool.map(lambda calls: [call(lab, *one) for one in calls], reading))
@@ -492,6 +498,26 @@ def test_every_verb_in_every_format(lab: Lab) -> None:
     # what a phone remembers is what it was told: the one file with passwords, and it is asked for
     memory = lab.base / "plans" / "phone.json"
     assert stat.S_IMODE(memory.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_root_that_was_changed_is_verified_without_secrets(tmp_path: Path, closed: bool) -> None:
+    lab = Lab(tmp_path)
+    lab.commit(production={"secrets": {"provider": "env"}})
+    lab.set_variables()
+    lab.run("publish", "production")
+    alice, bob = (lab.values[name] for name in ("berlin/alice", "berlin/bob"))
+    for path in lab.served().glob("*.cfg"):
+        # another phone's password, one under a name that is none's, one in the open, and one inside of a text
+        text = path.read_text().replace(alice, bob)
+        text += f"linekey.9.label={alice}\nnobody.password={alice}\naccount.1.label=x {alice} y\n"
+        # who cannot open it knows it only where a phone is told that it is a password
+        path.write_text(text + ("" if closed else f"lang.gui=x{bob}y\n"))
+    if closed:
+        lab.variables.clear()
+    for where in ("production --via", "--rev HEAD production --via", "--env production"):
+        for style in STYLES:
+            call(lab, f"-v verify {where} file://BASE/served/production/ --format {style}", 1)
 
 
 def test_every_secret_parameter_is_hidden_in_a_boot() -> None:

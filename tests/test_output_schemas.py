@@ -28,10 +28,11 @@ CALLS = {
     "status": ["status", "production", "--format", "json"],
     "releases": ["releases", "production", "--format", "json"],
     "boot": ["boot", MAC, "--from", (inventories.ROOT / "site").as_uri() + "/", "--format", "json"],
+    "verify": ["verify", "production", "--via", "ROOT", "--format", "json"],
 }
 
 HISTORY = {"diff", "why", "blame", "log", "releases"}
-PUBLISHED = {"publish", "status"}
+PUBLISHED = {"publish", "status", "verify"}
 
 
 def history(folder: Path) -> Path:
@@ -89,7 +90,8 @@ def test_the_answer_fits_its_schema(
         capsys.readouterr()
     if is_broken:
         root = inventories.write_inventory(tmp_path, inventories.minimal() | {"sites/all.yaml": "x: {y: 1}\n"})
-    call = [one.replace("OUT", str(tmp_path / "out")) for one in CALLS[verb]]
+    places = {"OUT": str(tmp_path / "out"), "ROOT": (tmp_path / "root").as_uri()}
+    call = [places.get(one, one) for one in CALLS[verb]]
     code = run(["-C", str(root), *call])
     said = capsys.readouterr()
     assert code == int(is_broken), said.err

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from offhook.phone.boot import BootResult, Request
+from offhook.phone.fetch import HIDDEN as MASKED
 from offhook.phone.fetch import printable
 from offhook.phone.request import FORBIDDEN, NOT_FOUND, OK, REFUSED, SKIPPED, TIMEOUT, UNAUTHORIZED, UNREACHABLE
 from offhook.phone.trace import shown_settings
@@ -37,6 +39,8 @@ CHANGED = "changed"
 
 _MOST = 50
 _WIDEST = 200
+_LOOKED_AT = 2000
+"""Characters of a value in which secrets are looked for; many fewer are shown."""
 
 
 class Difference(NamedTuple):
@@ -158,25 +162,38 @@ def _differences(result: BootResult, expected: Compiled) -> tuple[tuple[Differen
         note = ""
     # `shown_settings` gives the order that people read
     ordered = list(shown_settings(dict.fromkeys(names, "")))
-    named = tuple(_difference(result.mac, name, values, found, expected) for name in ordered[:_MOST])
+    shown = _Shown(expected, _received(found))
+    named = tuple(
+        Difference(_short(name), shown.value(name, values.get(name)), shown.value(name, found.get(name)))
+        for name in ordered[:_MOST]
+    )
     return named, len(names[_MOST:]), note
 
 
-def _difference(mac: str, name: str, values: dict[str, str], found: dict[str, str], expected: Compiled) -> Difference:
-    return Difference(
-        _short(name), _shown(mac, name, values.get(name), expected), _shown(mac, name, found.get(name), expected)
-    )
+def _received(settings: dict[str, str]) -> frozenset[str]:
+    """The secrets that a phone was told under names that say so."""
+    masked = shown_settings(settings)
+    return frozenset(value for name, value in settings.items() if len(value) > 3 and masked[name] == MASKED)
 
 
-def _shown(mac: str, name: str, value: str | None, expected: Compiled) -> str | None:
-    """A value as it may be shown. What the server sent may hold a password under any name."""
-    if value is None:
-        return None
-    if value.startswith(PREFIX):
-        return _short(value)
-    if expected.holds_secret(mac, value):
-        return HIDDEN
-    return _short(hidden(name, shown_settings({name: value})[name].replace("********", HIDDEN)))
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """Values as they may be shown. What a server sent may hold a password under any name."""
+
+    expected: Compiled
+    received: frozenset[str] = field(repr=False)
+
+    def value(self, name: str, value: str | None) -> str | None:
+        """Return the value, or what stands for it."""
+        if value is None:
+            return None
+        if value.startswith(PREFIX):
+            return _short(value)
+        text = value[:_LOOKED_AT]
+        if self.expected.holds_secret(text) or any(one in text for one in self.received):
+            return HIDDEN
+        masked = shown_settings({name: text})[name]
+        return HIDDEN if masked == MASKED else _short(hidden(name, masked))
 
 
 def _short(text: str) -> str:

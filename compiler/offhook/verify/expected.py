@@ -29,6 +29,9 @@ from offhook.secrets.reference import PREFIX
 from offhook.settings import Resolver, phones_of
 from offhook.tree import shared_files
 
+_TELLING = 4
+"""Characters from which on a secret is looked for in what is shown: a shorter one stands in any text."""
+
 
 class Expected(Protocol):
     """What a phone is held against."""
@@ -96,7 +99,7 @@ class Compiled:
     _resolver: Resolver = field(repr=False)
     _phones: Mapping[str, Phone] = field(repr=False)
     _files: Mapping[str, bytes] = field(repr=False)
-    _hashes: frozenset[int] = field(repr=False)
+    _hashes: Mapping[int, set[int]] = field(repr=False)
 
     @property
     def macs(self) -> list[str]:
@@ -142,12 +145,13 @@ class Compiled:
             return self.released.is_file(path, content)
         return self._files.get(path, content) == content
 
-    def holds_secret(self, mac: str, text: str) -> bool:
-        """Tell whether a text is an opened secret, or holds one of this phone's: it must then not be shown."""
-        phone = self._phones.get(mac)
-        sealed = self._resolver.resolve(phone).values.values() if phone else ()
-        own = {value[len(PREFIX) :] for value in sealed if value.startswith(PREFIX)} - self.closed
-        return hash(text) in self._hashes or any(self.secrets.value(name) in text for name in own)
+    def holds_secret(self, text: str) -> bool:
+        """Tell whether an opened secret of four characters or more stands in a text, which must then not be shown."""
+        return any(
+            hash(text[start : start + length]) in hashes
+            for length, hashes in self._hashes.items()
+            for start in range(len(text) - length + 1)
+        )
 
 
 def compiled(fleet: Fleet, released: Released | None = None) -> Compiled:
@@ -156,7 +160,10 @@ def compiled(fleet: Fleet, released: Released | None = None) -> Compiled:
     resolver = fleet.resolver()
     phones = phones_of(fleet.inventory, fleet.environment)
     files = {file.path: file.text.encode() for file in shared_files(resolver, phones, layout=fleet.layout)}
-    hashes = frozenset(hash(secrets.value(name)) for name in secrets.names)
+    hashes: dict[int, set[int]] = {}
+    for value in map(secrets.value, secrets.names):
+        if len(value) >= _TELLING:
+            hashes.setdefault(len(value), set()).add(hash(value))
     return Compiled(fleet, secrets, closed, released, resolver, {phone.mac: phone for phone in phones}, files, hashes)
 
 
