@@ -243,6 +243,9 @@ def _verify(
         commit = chosen.expected.manifest.commit
     else:
         commit = "" if fleet.source.revision == WORKTREE else fleet.source.revision
+    elsewhere = sum(one.elsewhere for one in verdicts)
+    if elsewhere:
+        notes.append(f"phonebooks on other servers were not fetched: {elsewhere:,} requests")
     return Verification(
         target=target if "://" not in target else parse_target(chosen.url.replace("$(MA)", "0" * 12)).host,
         url=_shown_url(chosen.url),

@@ -160,8 +160,10 @@ def _details(one: Verdict, *, folder: str, mac: str, limit: int | None = None) -
     if one.verdict == SLOW and not one.files:
         yield "equal, but later than --slow allows"
     if one.note:
-        yield one.note
+        yield one.note.replace(one.mac, mac) if mac else one.note
 
 
 def _said(value: str | None) -> str:
-    return _NOTHING if value is None else value or '""'
+    if value is None:
+        return _NOTHING
+    return value if value and value == value.strip() else f'"{value}"'

@@ -10,7 +10,17 @@ from urllib.parse import unquote
 from offhook.phone.boot import BootResult, Request
 from offhook.phone.fetch import HIDDEN as MASKED
 from offhook.phone.fetch import printable
-from offhook.phone.request import FORBIDDEN, NOT_FOUND, OK, REFUSED, SKIPPED, TIMEOUT, UNAUTHORIZED, UNREACHABLE
+from offhook.phone.request import (
+    FORBIDDEN,
+    NOT_FOUND,
+    OK,
+    REFUSED,
+    RESOURCE,
+    SKIPPED,
+    TIMEOUT,
+    UNAUTHORIZED,
+    UNREACHABLE,
+)
 from offhook.phone.trace import shown_settings
 from offhook.secrets.hidden import HIDDEN, hidden
 from offhook.secrets.reference import PREFIX
@@ -60,7 +70,10 @@ class FileResult(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What came of a phone. At most 50 parameters are named, the number of the others is `more`."""
+    """What came of a phone. At most 50 parameters are named, the number of the others is `more`.
+
+    `elsewhere` is the number of phonebooks on other servers, which were not fetched.
+    """
 
     mac: str
     verdict: str
@@ -71,11 +84,12 @@ class Verdict(NamedTuple):
     more: int = 0
     files: tuple[FileResult, ...] = ()
     note: str = ""
+    elsewhere: int = 0
 
     def plain(self) -> tuple[Any, ...]:
         """Return what `of_plain` takes: a tuple of texts and numbers, for between processes."""
         parameters, files = [tuple(one) for one in self.parameters], [tuple(one) for one in self.files]
-        return (*self[:5], parameters, self.more, files, self.note)
+        return (*self[:5], parameters, self.more, files, *self[8:])
 
 
 def of_plain(row: Sequence[Any]) -> Verdict:
@@ -96,13 +110,15 @@ def judge(result: BootResult, expected: Expected, *, seconds: float, slow_s: flo
     """Return what a boot that took `seconds` came to. Only a `Compiled` can name parameters."""
     files = [FileResult(one.url, one.result, one.message) for one in _unexpected(result)]
     size = sum(one.bytes for one in result.requests)
-    verdict = Verdict(result.mac, EQUAL, seconds, len(result.requests), size, files=tuple(files))
+    elsewhere = sum(one.kind == RESOURCE and one.result == SKIPPED for one in result.requests)
+    verdict = Verdict(result.mac, EQUAL, seconds, len(result.requests), size, files=tuple(files), elsewhere=elsewhere)
     worst = _worst(result, {one.result for one in files})
     if worst:
         return verdict._replace(verdict=worst)
     changed = tuple(_changed(result, expected))
     if not expected.is_equal(result.mac, result.settings):
         named, more, note = _differences(result, expected) if isinstance(expected, Compiled) else ((), 0, "")
+        note = "; ".join(filter(None, (*_told(result), note)))
         return verdict._replace(verdict=DIFFERS, parameters=named, more=more, files=changed, note=note)
     if changed:
         return verdict._replace(verdict=DIFFERS, files=changed)
@@ -110,11 +126,15 @@ def judge(result: BootResult, expected: Expected, *, seconds: float, slow_s: flo
 
 
 def _unexpected(result: BootResult) -> Iterator[Request]:
-    """The requests that should have given a file. The bare MAC, which phones look for first, should not exist."""
+    """The requests that should have given a file. The bare MAC, which phones look for first, should not exist.
+
+    Phonebooks on other servers are no business of this one; a CFG file that it sends phones elsewhere for is.
+    """
     for number, request in enumerate(result.requests):
         is_bare = number == 0 and request.url.endswith(f"/{result.mac}")
         is_absent = is_bare and request.result in (NOT_FOUND, FORBIDDEN)
-        if request.result not in (OK, SKIPPED) and not is_absent:
+        is_elsewhere = request.kind == RESOURCE and request.result == SKIPPED
+        if request.result != OK and not is_absent and not is_elsewhere:
             yield request
 
 
@@ -134,6 +154,12 @@ def _worst(result: BootResult, results: set[str]) -> str:
     if TIMEOUT in results:
         return SLOW
     return MISSING if results <= {NOT_FOUND, FORBIDDEN} and results else BROKEN
+
+
+def _told(result: BootResult) -> list[str]:
+    """The first of what the boot says of the files themselves: a page that is no CFG file, lines that are none."""
+    urls = {one.url.rpartition("/")[2] for one in result.requests if one.kind == RESOURCE}
+    return [one for one in result.warnings if one.partition(":")[0] not in urls][:1]
 
 
 def _changed(result: BootResult, expected: Expected) -> Iterator[FileResult]:
