@@ -53,6 +53,7 @@ HOMES = {
     "jinja2": {"expression", "flyingvoice"},
     "click": {"cli", "report", "review"},
     "rich": {"cli"},
+    "pytest": {"phone"},
     "tftp": {"phone"},
     "boto3": {"publish", "secrets"},
     "botocore": {"publish", "secrets"},

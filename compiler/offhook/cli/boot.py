@@ -14,14 +14,18 @@ from offhook.mac import parse_mac
 
 if TYPE_CHECKING:
     from offhook.phone.boot import BootResult
+    from offhook.phone.request import FetchOptions
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_SPREAD = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)(s|m)?")
+_LONGEST_S = 86_400
+_COUNT = click.IntRange(1, 1_000_000)
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9()._-]{0,31}")
 
 
 @click.command("boot")
-@click.argument("mac")
+@click.argument("mac", required=False)
 @click.option("--from", "url", required=True, metavar="URL", help="Folder or file to boot from; $(MA) is the MAC.")
 @click.option("--memory", type=_FILE, help="File with what the phone was told before; updated afterwards.")
 @click.option("--user", default="", help="User name for HTTP or FTP, where the URL has none.")
@@ -36,12 +40,18 @@ _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9()._-]{0,31}")
     help="Seconds that one request may take.",
 )
 @click.option("--model", metavar="MODEL", help="Say in the HTTP User-Agent to be this model.")
+@click.option(
+    "--swarm", "count", type=click.IntRange(1, 1_000_000), metavar="N", help="Boot N phones, as after a power cut."
+)
+@click.option("--spread", default="40s", show_default=True, help="Time within which the swarm starts, like 40s or 2m.")
+@click.option("--macs", metavar="FILE|ENV", help="The swarm's MACs: a line each, or an environment's phones.")
+@click.option("--seed", type=int, help="Repeat a swarm's delays.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.pass_context
 def boot(
     context: click.Context,
     /,
-    mac: str,
+    mac: str | None,
     url: str,
     memory: Path | None,
     user: str,
@@ -50,9 +60,13 @@ def boot(
     allow_other_hosts: bool,
     timeout: float,
     model: str | None,
+    count: int | None,
+    spread: str,
+    macs: str | None,
+    seed: int | None,
     form: str,
 ) -> None:
-    """Boot a virtual phone from a provisioning root.
+    """Boot a virtual phone from a provisioning root; or with --swarm many, and see how the server bears it.
 
     It asks for the files that a phone asks for, in the same order, over file, tftp, ftp, http or https,
     and shows what the phone would then have. Passwords are shown as asterisks. The exit code is 1 when
@@ -62,7 +76,9 @@ def boot(
     from offhook.phone.boot import boot as boot_phone
     from offhook.phone.memory import read_memory, write_memory
 
-    digits = parse_mac(mac)
+    if (mac is None) == (count is None):
+        raise click.UsageError("one MAC is booted, or --swarm N phones")
+    digits = parse_mac(mac) if mac is not None else "0" * 12
     if digits is None:
         raise click.BadParameter("expected 12 hex digits, like 0021f2000001", param_hint="MAC")
     _check_url(url.replace("$(MA)", digits))
@@ -75,6 +91,15 @@ def boot(
         allow_other_hosts=allow_other_hosts,
         timeout_s=timeout,
     )
+    if count is not None:
+        if memory or allow_other_hosts:
+            raise click.UsageError("--memory and --allow-other-hosts are for one phone")
+        if model is not None:
+            _user_agent(model, digits)
+        _swarm(context, url, count, options, spread=spread, macs=macs, seed=seed, model=model, form=form)
+        return
+    if macs or seed is not None:
+        raise click.UsageError("--macs and --seed go with --swarm")
     if model is not None:
         options = replace(options, user_agent=_user_agent(model, digits))
     result = boot_phone(digits, url, memory=read_memory(memory) if memory else {}, options=options)
@@ -85,6 +110,78 @@ def boot(
         write_memory(memory, result.memory)
     if result.failed or not result.complete:
         context.exit(1)
+
+
+def _swarm(
+    context: click.Context,
+    url: str,
+    count: int,
+    options: FetchOptions,
+    *,
+    spread: str,
+    macs: str | None,
+    seed: int | None,
+    model: str | None,
+    form: str,
+) -> None:
+    """Boot many phones, show how it went, and end with 1 where one of them did not get all its files."""
+    import secrets
+
+    from offhook.parallel import available_processes
+    from offhook.phone.swarm import COMPLETE, made_up, swarm
+    from offhook.review.swarm import swarm_json, swarm_text
+
+    found = swarm(
+        _macs(context, macs) if macs else made_up(count),
+        url,
+        count=count,
+        spread_s=_seconds(spread),
+        seed=secrets.randbelow(1_000_000) if seed is None else seed,
+        options=options,
+        model=model,
+        processes=available_processes(),
+    )
+    click.echo(swarm_json(found) if form == "json" else swarm_text(found))
+    if found.states[COMPLETE] < found.phones:
+        context.exit(1)
+
+
+def _seconds(spread: str) -> float:
+    given = _SPREAD.fullmatch(spread)
+    if given is None or float(given[1]) > _LONGEST_S:
+        raise click.BadParameter("expected a time like 40s or 2m", param_hint="--spread")
+    return float(given[1]) * (60 if given[2] == "m" else 1)
+
+
+def _macs(context: click.Context, name: str) -> list[str]:
+    """The MACs in a file, a line each, or the phones of an environment."""
+    from offhook.cli.options import read
+    from offhook.settings import phones_of
+
+    path = Path(name)
+    if not path.is_file():
+        _, fleet = read(context.obj, None, name)
+        found = [phone.mac for phone in phones_of(fleet.inventory, fleet.environment)]
+        if not found:
+            raise click.BadParameter(f"{name} has no phone", param_hint="--macs")
+        return found
+    found = []
+    for number, line in enumerate(_lines(path), start=1):
+        text = line.partition("#")[0].strip()
+        mac = parse_mac(text)
+        if text and mac is None:
+            raise click.BadParameter(f"line {number} of the file is no MAC address", param_hint="--macs")
+        found += [mac] if mac else []
+    if not found:
+        raise click.BadParameter("the file holds no MAC address", param_hint="--macs")
+    return found
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.BadParameter("the file cannot be read as UTF-8 text", param_hint="--macs") from error
 
 
 def _check_url(url: str) -> None:

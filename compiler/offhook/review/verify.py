@@ -9,9 +9,10 @@ from typing import Any
 from click import style
 
 from offhook.phone.fetch import printable
+from offhook.phone.swarm import percentile
 from offhook.review.words import count, listed
 from offhook.verify.compare import EQUAL, NOT_ASKED, SLOW, Verdict
-from offhook.verify.verification import Verification, percentile
+from offhook.verify.verification import Verification
 
 _COLOURS = {EQUAL: "green", SLOW: "yellow", NOT_ASKED: "yellow"}
 _PARAMETERS = 8
@@ -89,11 +90,11 @@ def _phone(one: Verdict) -> Mapping[str, Any]:
 
 
 def _boots(found: Verification) -> Mapping[str, float]:
-    times = [one.seconds for one in found.verdicts if one.verdict != NOT_ASKED]
+    times = sorted(one.seconds for one in found.verdicts if one.verdict != NOT_ASKED)
     return {
         "p50": round(percentile(times, 0.5), 4),
         "p99": round(percentile(times, 0.99), 4),
-        "max": round(max(times, default=0.0), 4),
+        "max": round(percentile(times, 1.0), 4),
     }
 
 

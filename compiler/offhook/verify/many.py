@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 from offhook.parallel import map_in_processes
 from offhook.phone.boot import BootResult, FetchOptions, boot
 from offhook.phone.connections import Connections
+from offhook.phone.threads import in_threads
 from offhook.verify.compare import LOST, Verdict, not_asked, of_plain
 
 AT_ONCE = 16
@@ -55,18 +56,20 @@ def boot_many(
         rows: list[Verdict | None] = [None] * len(chosen)
         numbers = iter(range(len(chosen)))  # its next() is one step, whichever thread asks
 
-        def work() -> None:
+        def work(stop: Event) -> None:
             try:
                 connections = idle.pop()
             except IndexError:
                 connections = Connections()
             try:
                 for number in numbers:
+                    if stop.is_set():
+                        return
                     rows[number] = one(chosen[number], connections)
             finally:
                 idle.append(connections)
 
-        _in_threads(work, min(at_once, len(chosen)))
+        in_threads(work, min(at_once, len(chosen)))
         return [row.plain() for row in rows if row is not None]
 
     try:
@@ -81,13 +84,3 @@ def _shares(macs: Sequence[str], processes: int) -> Iterator[Sequence[str]]:
     step = max(1, min(_SHARE, -(-len(macs) // processes)))
     for start in range(0, len(macs), step):
         yield macs[start : start + step]
-
-
-def _in_threads(work: Callable[[], None], count: int) -> None:
-    """Do the work in so many threads, and raise what one of them raised."""
-    if count < 2:
-        work()
-        return
-    with ThreadPoolExecutor(count) as pool:
-        for done in [pool.submit(work) for _ in range(count)]:
-            done.result()

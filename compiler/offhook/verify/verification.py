@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from math import ceil
 
 from offhook.phone.request import FetchOptions
 from offhook.verify.compare import DIFFERS, VERDICTS, Verdict, judge
@@ -85,9 +84,3 @@ def verdicts_of(
         return found, took
     again = dict(zip(differing, booted(differing, made), strict=True))
     return [again.get(one.mac, one) for one in found], took
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    """Return the smallest value that at least this share of the values does not exceed; 0 where there are none."""
-    ordered = sorted(values)
-    return ordered[max(0, ceil(round(len(ordered) * share, 6)) - 1)] if ordered else 0.0
