@@ -271,3 +271,5 @@ def test_the_examples_of_the_library_run(tmp_path: Path, capsys: pytest.CaptureF
     assert "local_time.time_zone +1 +2" in said
     assert "True +2 sites/berlin inventory/sites/germany.yaml" in said
     assert "settings at HEAD~1" in said
+    assert "settings, complete" in said
+    assert "0021f2000001 equal () ()" in said
