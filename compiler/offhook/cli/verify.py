@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from offhook.verify.verification import Verification
 
 _EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_JOBS = 32
+_FTP_JOBS = 8
+"""Each file has a login of its own there, and servers bound the sessions of one address."""
+
 _SECONDS = click.FloatRange(min=0, min_open=True, max=3600)
 
 
@@ -45,7 +49,7 @@ class _Chosen:
 @click.option("--timeout", type=_SECONDS, default=10.0, show_default=True, help="Seconds that one request may take.")
 @click.option("--slow", type=_SECONDS, default=5.0, show_default=True, help="Seconds from which a boot is slow.")
 @click.option("--ca", type=_EXISTING_FILE, help="Certificate authorities (PEM) to trust instead of the system's.")
-@click.option("--jobs", type=click.IntRange(1, 512), default=32, show_default=True, help="Phones in flight.")
+@click.option("--jobs", type=click.IntRange(1, 512), help="Phones in flight (default: 32, over FTP 8).")
 @click.option("--strict", is_flag=True, help="End with 1 for warnings, too.")
 @click.option("--format", "style", type=click.Choice(["text", "json", "junit"]), default="text")
 @click.pass_obj
@@ -60,7 +64,7 @@ def verify(
     timeout: float,
     slow: float,
     ca: Path | None,
-    jobs: int,
+    jobs: int | None,
     strict: bool,
     style: str,
 ) -> int:
@@ -90,6 +94,8 @@ def verify(
     chosen = _choose(root, fleet, target, rev=rev, via=via, is_url=is_url, changed=changed, wanted=wanted)
     options = FetchOptions(ca_file=str(ca) if ca else None, timeout_s=timeout)
     options = _with_credentials(options, fleet, chosen.url, trusted=not is_url)
+    if jobs is None:
+        jobs = _FTP_JOBS if chosen.url.startswith("ftp:") else _JOBS
     found = _verify(settings, root, fleet, chosen, options, target=target, slow=slow, jobs=jobs)
     click.echo(FORMATS[style](found))
     return DONE if found.is_good and not (strict and found.findings) else PROBLEMS
