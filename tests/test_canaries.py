@@ -436,6 +436,7 @@ CALLS: dict[str, list[tuple[str, int | None]]] = {
         ("diff HEAD~1 HEAD", 0),
         ("-v diff HEAD~1 --format json --out diff.json", 0),
         ("--no-cache diff HEAD~1", 0),
+        ("diff HEAD~1 HEAD --format markdown", 0),
     ],
     "why": [(f"why {MAC} account.1.password --format {style}", 0) for style in ("text", "json")]
     + [(f"-v why {MAC} static.security.user_password", None)],

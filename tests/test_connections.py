@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -128,6 +129,20 @@ def test_a_connection_that_the_server_closed_is_opened_again() -> None:
         target = parse_target(f"http://127.0.0.1:{port}/")
         assert [kept.fetch(target, PATIENT).body for _ in range(2)] == [b"x", b"y"]
     assert connections == [2, 1]
+
+
+def test_a_connection_that_the_server_resets_is_opened_again() -> None:
+    answers = iter([page(b"x"), page(b"y")])
+
+    def talk(sock: socket.socket, stopping: threading.Event) -> None:
+        sock.recv(65536)
+        sock.sendall(next(answers))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sock.recv(65536)  # and the next request is answered with a reset
+
+    with tcp_server(talk) as port, Connections() as kept:
+        target = parse_target(f"http://127.0.0.1:{port}/")
+        assert [kept.fetch(target, PATIENT).body for _ in range(2)] == [b"x", b"y"]
 
 
 def test_credentials_are_sent_after_a_challenge_only() -> None:

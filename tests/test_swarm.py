@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import socket
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +22,8 @@ from offhook.cli.run import run
 from offhook.phone import swarm as swarm_module
 from offhook.phone.request import FetchOptions
 from offhook.phone.swarm import delays, made_up, percentile, swarm
+from offhook.phone.threads import in_threads
+from offhook.problem import OffhookError
 from scripted import http_server, page, tcp_server
 
 MACS = [f"0021f20000{number:02x}" for number in range(1, 5)]
@@ -86,6 +93,31 @@ def test_what_this_machine_cannot_do_is_said(monkeypatch: pytest.MonkeyPatch) ->
 def test_nobody_answers() -> None:
     found = swarm(MACS, f"http://127.0.0.1:{peers.free_port()}/", count=10, spread_s=0.01, options=QUICK, processes=2)
     assert (found.states["failed"], found.results, found.bytes) == (10, {"refused": 10}, 0)
+
+
+def test_the_other_threads_stop_where_one_fails() -> None:
+    numbers = iter(range(8))
+
+    def work(stop: threading.Event) -> None:
+        if next(numbers) == 3:
+            raise OffhookError("this machine lacks something")
+        assert stop.wait(20)
+
+    with pytest.raises(OffhookError, match="lacks something"):
+        in_threads(work, 8)
+
+
+def test_a_swarm_can_be_interrupted(root: Path) -> None:
+    command = [sys.executable, "-m", "offhook", "boot", "--swarm", "20", "--spread", "600s", "--from", root.as_uri()]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, start_new_session=True) as process:
+        for _ in range(500):
+            if len(list(Path(f"/proc/{process.pid}/task").iterdir())) > 5:
+                break
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGINT)
+        output, errors = process.communicate(timeout=20)
+    assert (process.returncode, output, errors.strip()) == (130, b"", b"interrupted")
 
 
 def test_the_same_seed_gives_the_same_delays() -> None:
