@@ -23,7 +23,8 @@ def test_carrying_a_tree_is_quicker_than_syncing_it(scratch: Path) -> None:
         if len(chosen) < 2:
             peers.missing("the AWS CLI is not installed")
         runs = race(bench, chosen, phones=3_000, first_runs=1, runs=2)
+    # a first publish waits for SeaweedFS to settle eight writes at once, 1 to 6 s whatever the size: compare its work
+    work = {what: min(run.cpu_s for run in found) for what, found in runs.items()}
     took = {what: min(run.wall_s if IS_ALONE else run.cpu_s for run in found) for what, found in runs.items()}
-    # at 25,000 objects 3.3 and 1.9 (docs/performance.md); here the start and trying whether the state swaps weigh more
-    assert took[FIRST, OURS] < took[FIRST, AWS] / 1.5, took
+    assert work[FIRST, OURS] < work[FIRST, AWS] / 2, work  # 3.5 times
     assert took[CHANGED, OURS] < took[CHANGED, AWS], took
