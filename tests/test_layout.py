@@ -15,7 +15,7 @@ import inventories
 PACKAGE = Path(__file__).parent.parent / "compiler" / "offhook"
 
 FLOW = [
-    {"problem", "mac", "texts", "parallel"},
+    {"problem", "mac", "texts", "parallel", "sip"},
     {"document", "block_yaml", "expression", "git"},
     {"source"},
     {"model"},
@@ -39,6 +39,7 @@ FLOW = [
     {"diff"},
     {"history"},
     {"report", "phone", "review", "publish", "verify"},
+    {"serve"},
     {"cli"},
 ]
 """The order of the flow: a module imports from its own row or an earlier one, never from a later one."""

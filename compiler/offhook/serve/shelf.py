@@ -1,0 +1,46 @@
+"""What is handed out now: every file by its path, and whose own file it is. A new compilation makes a new shelf."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from offhook.mac import parse_mac
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """A whole tree in memory; nothing but its paths can be asked for.
+
+    `files` are by path, without a slash in front. `owners` has the MAC of each path that is one phone's own; every
+    other file is common. `phones` are the MACs that are listed. `revision` says in a few words what was compiled.
+    """
+
+    files: Mapping[str, bytes] = field(repr=False)
+    owners: Mapping[str, str] = field(repr=False)
+    phones: frozenset[str]
+    revision: str
+
+    def own_paths(self, mac: str) -> list[str]:
+        """Return the paths of a phone's own files, sorted."""
+        return sorted(path for path, owner in self.owners.items() if owner == mac)
+
+
+def shelf_of(files: Iterable[tuple[str, bytes, str]], *, phones: Iterable[str], revision: str) -> Shelf:
+    """Return a shelf of (path, content, owner) rows; the owner is "" for a file that several phones share."""
+    rows = list(files)
+    return Shelf(
+        {path: data for path, data, _ in rows},
+        {path: owner for path, _, owner in rows if owner},
+        frozenset(phones),
+        revision,
+    )
+
+
+def mac_in(name: str) -> str:
+    """Return the MAC that a path or a User-Agent names, "" where it names none: `0021f2000001.cfg`, `a/00:21:...`."""
+    for word in name.replace("/", " ").split():
+        digits = parse_mac(word.partition(".")[0] if word.count(".") < 2 else word)
+        if digits:
+            return digits
+    return ""
