@@ -82,6 +82,7 @@ class Environment(Entity):
     connection: Mapping[str, Any]
     cache_control: str
     cloudfront: str | None
+    serve: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

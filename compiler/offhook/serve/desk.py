@@ -53,17 +53,23 @@ class Policy:
 
     `protected` says that HTTP and FTP demand the environment's credentials, for every file. `own_by` are the protocols
     that hand out phones' own files: TFTP can ask nobody for a password, so a protected fleet leaves it out unless
-    phones fetch by it. `networks` bounds who may have them; empty means anyone who can reach the server.
+    phones fetch by it. `networks` bounds who may have them; empty means anyone who can reach the server. `prefix` is
+    the path of the environment's address ("9f2c/"), which phones may send in front of a name.
     """
 
     protected: bool = False
     own_by: frozenset[str] = frozenset({HTTP, HTTPS, TFTP, FTP})
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    prefix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line of the log: who asked for what, what it got, how many bytes of it arrived, and whether all did."""
+    """One line of the log: who asked for what, what it got, how many bytes of it arrived, and whether all did.
+
+    `mac` is the phone's, where the name or the User-Agent has one. `name` is as on the shelf; it may hold anything that
+    a client can send. `data` is what was handed out.
+    """
 
     protocol: str
     client: str
@@ -73,12 +79,13 @@ class Event:
     bytes: int = 0
     whole: bool = True
     user_agent: str = field(default="", repr=False)
+    data: bytes = field(default=b"", repr=False)
 
 
 class Desk:
     """Holds the shelf that is handed out now. Safe to use from several threads."""
 
-    def __init__(self, shelf: Shelf, policy: Policy, tell: Callable[[Event, Shelf], None]) -> None:
+    def __init__(self, shelf: Shelf, policy: Policy, tell: Callable[[Event], None]) -> None:
         self._shelf = shelf
         self.policy = policy
         self._tell = tell
@@ -95,12 +102,15 @@ class Desk:
 
     def answer(self, asked: Asked) -> Reply:
         """Return what the request gets. Anything but OK is told at once; after OK the protocol says `sent`."""
-        shelf = self._shelf
-        path = asked.name.removeprefix("/")
-        reply = self._judge(shelf, asked, path)
+        reply = self.judged(asked)
         if reply.result != OK:
             self._say(asked, reply, 0, whole=True)
         return reply
+
+    def judged(self, asked: Asked) -> Reply:
+        """Return the same, and tell nobody."""
+        path = asked.name.lstrip("/").removeprefix(self.policy.prefix).lstrip("/")
+        return self._judge(self._shelf, asked, path)
 
     def sent(self, asked: Asked, reply: Reply, count: int, *, whole: bool) -> None:
         """Say how many bytes of a reply were sent, and whether the client has taken all of it."""
@@ -131,7 +141,7 @@ class Desk:
     def _say(self, asked: Asked, reply: Reply, count: int, *, whole: bool) -> None:
         mac = mac_in(reply.path) or mac_in(asked.user_agent)
         event = Event(
-            asked.protocol, asked.client, mac, reply.path, reply.result, count, whole, user_agent=asked.user_agent
+            asked.protocol, asked.client, mac, reply.path, reply.result, count, whole, asked.user_agent, reply.data
         )
         with self._lock:
-            self._tell(event, self._shelf)
+            self._tell(event)

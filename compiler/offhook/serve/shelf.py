@@ -13,12 +13,13 @@ class Shelf:
     """A whole tree in memory; nothing but its paths can be asked for.
 
     `files` are by path, without a slash in front. `owners` has the MAC of each path that is one phone's own; every
-    other file is common. `phones` are the MACs that are listed. `revision` says in a few words what was compiled.
+    other file is common. `phones` are the MACs that are listed, each with what people call it ("Front desk", or "").
+    `revision` says in a few words what was compiled.
     """
 
     files: Mapping[str, bytes] = field(repr=False)
     owners: Mapping[str, str] = field(repr=False)
-    phones: frozenset[str]
+    phones: Mapping[str, str] = field(repr=False)
     revision: str
 
     def own_paths(self, mac: str) -> list[str]:
@@ -26,13 +27,13 @@ class Shelf:
         return sorted(path for path, owner in self.owners.items() if owner == mac)
 
 
-def shelf_of(files: Iterable[tuple[str, bytes, str]], *, phones: Iterable[str], revision: str) -> Shelf:
+def shelf_of(files: Iterable[tuple[str, bytes, str]], *, phones: Mapping[str, str], revision: str) -> Shelf:
     """Return a shelf of (path, content, owner) rows; the owner is "" for a file that several phones share."""
     rows = list(files)
     return Shelf(
         {path: data for path, data, _ in rows},
         {path: owner for path, _, owner in rows if owner},
-        frozenset(phones),
+        dict(phones),
         revision,
     )
 

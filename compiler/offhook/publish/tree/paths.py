@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from offhook.flyingvoice.boot import COMMON
 
 _PHONE = re.compile(r"([0-9a-f]{12})\.(boot|cfg)")
+_OWN = re.compile(r"(?:phones/)?([0-9a-f]{12})(?:\.[0-9a-f]{8})?\.(?:boot|cfg)")
 _TYPES = {
     "xml": "application/xml; charset=utf-8",
     "cfg": "text/plain; charset=utf-8",
@@ -44,3 +45,9 @@ def in_deleting_order(paths: Iterable[str]) -> list[str]:
 def content_type(path: str) -> str:
     """Return the media type of a file, for stores that say one."""
     return _TYPES.get(path.rpartition(".")[2], "application/octet-stream")
+
+
+def owner_of(path: str) -> str:
+    """Return the MAC whose own file this is, "" for a file that several phones share."""
+    found = _OWN.fullmatch(path)
+    return "" if found is None or is_common(path) else found[1]

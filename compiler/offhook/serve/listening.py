@@ -1,0 +1,105 @@
+"""Sockets to listen on, made while one may still bind low ports; and giving that right up afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import struct
+
+from offhook.problem import OffhookError
+
+PNP_GROUP = "224.0.1.75"
+"""Where phones look for a server by SIP (guide, "Plug and Play (PnP) Server"; RFC 3261 section 18.1.1)."""
+
+
+def tcp(host: str, port: int) -> socket.socket:
+    """Return a listening TCP socket. Raises OffhookError where the system refuses."""
+    sock = _made(host, port, socket.SOCK_STREAM)
+    sock.listen(1024)
+    return sock
+
+
+def udp(host: str, port: int) -> socket.socket:
+    """Return a bound UDP socket. Raises OffhookError where the system refuses."""
+    return _made(host, port, socket.SOCK_DGRAM)
+
+
+def multicast(host: str, port: int) -> socket.socket:
+    """Return a UDP socket that hears the group of plug and play, on the interface of `host` or on all that have it.
+
+    Raises OffhookError where no interface does multicast.
+    """
+    sock = _made("0.0.0.0", port, socket.SOCK_DGRAM, shared=True)
+    addresses = _interfaces() if host in ("", "0.0.0.0", "::") else [host]
+    joined = 0
+    for address in addresses:
+        with contextlib.suppress(OSError):
+            request = struct.pack("4s4s", socket.inet_aton(PNP_GROUP), socket.inet_aton(address))
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, request)
+            joined += 1
+    if not joined:
+        sock.close()
+        raise OffhookError(
+            f"no network interface takes multicast to {PNP_GROUP}", hint="--no-pnp, or --host with an interface's address"
+        )
+    return sock
+
+
+def address_towards(client: str) -> str:
+    """Return the address by which this machine is reached from a client: that of the interface that leads there."""
+    family = socket.AF_INET6 if ":" in client else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.connect((client, 9))  # UDP: nothing is sent
+        except OSError:
+            return "127.0.0.1"
+        return str(sock.getsockname()[0])
+
+
+def drop_privileges(user: str) -> None:
+    """Become another user for good. Raises OffhookError where that is not possible."""
+    import pwd
+
+    try:
+        entry = pwd.getpwuid(int(user)) if user.isdecimal() else pwd.getpwnam(user)
+        os.setgroups([])
+        os.initgroups(entry.pw_name, entry.pw_gid)
+        os.setgid(entry.pw_gid)
+        os.setuid(entry.pw_uid)
+    except KeyError as error:
+        raise OffhookError(f'this machine has no user "{user}"', hint="--user NAME") from error
+    except OSError as error:
+        raise OffhookError(f'cannot become the user "{user}": {error.strerror}', hint="sudo offhook serve") from error
+    os.environ["HOME"] = entry.pw_dir
+
+
+def _made(host: str, port: int, kind: socket.SocketKind, *, shared: bool = False) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, kind)
+    try:
+        if kind == socket.SOCK_STREAM or shared:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, port))
+    except (OSError, OverflowError) as error:
+        sock.close()
+        why = getattr(error, "strerror", None) or "no such address"
+        hint = "another port, such as --http 8080"
+        if isinstance(error, PermissionError):
+            hint = "ports below 1024 need root: sudo offhook serve --real-ports"
+        raise OffhookError(f"cannot listen on {host} port {port}: {why.lower()}", hint=hint) from error
+    return sock
+
+
+def _interfaces() -> list[str]:
+    """The IPv4 addresses of this machine, loopback among them."""
+    import fcntl
+
+    found = []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        for _, name in socket.if_nameindex():
+            with contextlib.suppress(OSError):
+                request = struct.pack("256s", name.encode()[:15])
+                answer = fcntl.ioctl(sock.fileno(), 0x8915, request)  # SIOCGIFADDR
+                found.append(socket.inet_ntoa(answer[20:24]))
+    return found

@@ -1,0 +1,103 @@
+"""What each phone runs now, as far as what it has fetched tells: current, stale, or never seen.
+
+Comes in: events of the desk. Goes out: a state for each line of the log, and rows for a summary. Listed phones are all
+remembered; of what else asks, only so much that invented MACs cannot fill the memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from offhook.serve.desk import OK, Event
+from offhook.serve.shelf import Shelf
+
+CURRENT = "current"
+STALE = "stale"
+NEVER = "never seen"
+ASKED = "asked, has nothing yet"
+UNLISTED = "not listed"
+
+_MAX_STRANGERS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One phone of the summary. `requests` and `bytes` are those of all its files, `last` its last request's event."""
+
+    mac: str
+    title: str
+    state: str
+    requests: int = 0
+    bytes: int = 0
+    last: Event | None = None
+
+
+@dataclass(slots=True)
+class _Record:
+    requests: int = 0
+    bytes: int = 0
+    last: Event | None = None
+    has: dict[str, bytes] = field(default_factory=dict)  # path -> digest of what was fetched whole
+
+
+class Seen:
+    """What phones have fetched. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._listed: dict[str, _Record] = {}
+        self._strangers: OrderedDict[str, _Record] = OrderedDict()
+
+    def note(self, event: Event, shelf: Shelf) -> str:
+        """Remember an event, and return the state of its phone after it; "" where no phone is known by it."""
+        with self._lock:
+            record = self._record(event, shelf)
+            record.requests += 1
+            record.bytes += event.bytes
+            record.last = event
+            if event.result == OK and event.whole and event.mac and shelf.owners.get(event.name) == event.mac:
+                record.has[event.name] = _digest(event.data)
+            return self._state(event.mac, record, shelf) if event.mac else ""
+
+    def rows(self, shelf: Shelf) -> list[Row]:
+        """Return a row a phone: those that are listed by MAC, then strangers, the last to ask first."""
+        with self._lock:
+            rows = []
+            for mac, title in sorted(shelf.phones.items()):
+                record = self._listed.get(mac) or _Record()
+                state = self._state(mac, record, shelf) if record.requests else NEVER
+                rows.append(Row(mac, title, state, record.requests, record.bytes, record.last))
+            for name, record in reversed(self._strangers.items()):
+                rows.append(Row(name, "", UNLISTED, record.requests, record.bytes, record.last))
+            return rows
+
+    def _record(self, event: Event, shelf: Shelf) -> _Record:
+        if event.mac in shelf.phones:
+            return self._listed.setdefault(event.mac, _Record())
+        name = event.mac or event.client
+        record = self._strangers.setdefault(name, _Record())
+        self._strangers.move_to_end(name)
+        if len(self._strangers) > _MAX_STRANGERS:
+            self._strangers.popitem(last=False)
+        return record
+
+    @staticmethod
+    def _state(mac: str, record: _Record, shelf: Shelf) -> str:
+        """A phone is current when the switch that it took last is the shelf's, and with it its own cfg file."""
+        if mac not in shelf.phones:
+            return UNLISTED
+        own = shelf.own_paths(mac)
+        configuration = [path for path in own if path.endswith(".cfg")]
+        if not record.has:
+            return ASKED
+        if not all(path in record.has for path in configuration):
+            return STALE if any(path.endswith(".cfg") for path in record.has) else ASKED
+        same = all(record.has[path] == _digest(shelf.files[path]) for path in own if path in record.has)
+        return CURRENT if same else STALE
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=16).digest()

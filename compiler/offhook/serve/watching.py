@@ -1,0 +1,57 @@
+"""A new shelf when the inventory changes; the last good one while it has mistakes."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from offhook.source import INVENTORY
+
+_LOOK_S = 0.2
+
+Stamp = frozenset[tuple[str, int, int, int]]
+
+
+def stamp_of(root: Path) -> Stamp:
+    """Return what tells whether an inventory has changed: the names, sizes, times and numbers of its files."""
+    found = []
+    for folder, _, names in os.walk(root / INVENTORY):
+        for name in names:
+            path = os.path.join(folder, name)
+            try:
+                about = os.lstat(path)
+            except OSError:
+                continue  # it went while we looked; the next look will tell
+            found.append((path, about.st_size, about.st_mtime_ns, about.st_ino))
+    return frozenset(found)
+
+
+class Watch:
+    """Calls `changed` in a thread of its own, once for all changes that come together, until it is closed."""
+
+    def __init__(self, look: Callable[[], Stamp], changed: Callable[[], None], *, every_s: float = _LOOK_S) -> None:
+        self._look = look
+        self._changed = changed
+        self._every_s = every_s
+        self._end = threading.Event()
+        self._known = look()
+        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop looking."""
+        self._end.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._end.wait(self._every_s):
+            now = self._look()
+            if now == self._known:
+                continue
+            # an editor or git writes several files: wait until two looks see the same
+            while not self._end.wait(self._every_s) and (later := self._look()) != now:
+                now = later
+            self._known = now
+            self._changed()
