@@ -239,6 +239,7 @@ def _environment(file: InventoryFile, name: str, body: Mapping[str, Any]) -> Env
         connection=get("connection", _NONE),
         cache_control=get("cache_control", "no-cache"),
         cloudfront=get("cloudfront"),
+        serve=get("serve", _NONE),
     )
 
 

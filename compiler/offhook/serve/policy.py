@@ -1,0 +1,35 @@
+"""Whom a lab server admits: an environment's words -> the desk's policy."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+from urllib.parse import urlsplit
+
+from offhook.model import Environment
+from offhook.problem import OffhookError
+from offhook.serve.desk import FTP, HTTP, HTTPS, TFTP, Policy
+
+
+def policy_of(environment: Environment | None) -> Policy:
+    """Return the policy of an environment, that of an open lab where there is none.
+
+    TFTP can ask nobody for a password: where the fleet has one, phones' own files go out by it only if its phones
+    fetch by TFTP. Raises OffhookError for a network that is none.
+    """
+    if environment is None:
+        return Policy()
+    url = urlsplit(environment.url or "")
+    protected = environment.username is not None
+    by_tftp = not protected or url.scheme == TFTP
+    networks = []
+    for text in environment.serve.get("networks", ()):
+        try:
+            networks.append(ip_network(text, strict=False))
+        except ValueError as error:
+            raise OffhookError(f'"{text}" is no network', hint="an address and a length: 10.20.0.0/24") from error
+    return Policy(
+        protected,
+        frozenset({HTTP, HTTPS, FTP, *([TFTP] if by_tftp else [])}),
+        tuple(networks),
+        url.path.strip("/") + "/" if url.path.strip("/") else "",
+    )
