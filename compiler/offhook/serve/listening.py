@@ -41,7 +41,8 @@ def multicast(host: str, port: int) -> socket.socket:
     if not joined:
         sock.close()
         raise OffhookError(
-            f"no network interface takes multicast to {PNP_GROUP}", hint="--no-pnp, or --host with an interface's address"
+            f"no network interface takes multicast to {PNP_GROUP}",
+            hint="--no-pnp, or --host with an interface's address",
         )
     return sock
 
