@@ -63,7 +63,8 @@ class ModelLayer(Entity):
 class Environment(Entity):
     """Where a tree is for: the address phones fetch from, its layout, which phones belong to it, and where it goes.
 
-    `publish` and `state` are addresses of roots; `connection` is how they are reached. `serve` is who a lab server admits.
+    `publish` and `state` are addresses of roots; `connection` is how they are reached;
+    `serve` is whom a lab server admits.
     """
 
     name: str

@@ -76,7 +76,7 @@ class Event:
     mac: str
     name: str
     result: str
-    bytes: int = 0
+    sent_bytes: int = 0
     whole: bool = True
     user_agent: str = field(default="", repr=False)
     data: bytes = field(default=b"", repr=False)

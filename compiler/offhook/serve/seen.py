@@ -25,20 +25,20 @@ _MAX_STRANGERS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One phone of the summary. `requests` and `bytes` are those of all its files, `last` its last request's event."""
+    """One phone of the summary. `requests` and `sent_bytes` are of all its files, `last` is its last event."""
 
     mac: str
     title: str
     state: str
     requests: int = 0
-    bytes: int = 0
+    sent_bytes: int = 0
     last: Event | None = None
 
 
 @dataclass(slots=True)
 class _Record:
     requests: int = 0
-    bytes: int = 0
+    sent_bytes: int = 0
     last: Event | None = None
     has: dict[str, bytes] = field(default_factory=dict)  # path -> digest of what was fetched whole
 
@@ -56,7 +56,7 @@ class Seen:
         with self._lock:
             record = self._record(event, shelf)
             record.requests += 1
-            record.bytes += event.bytes
+            record.sent_bytes += event.sent_bytes
             record.last = event
             if event.result == OK and event.whole and event.mac and shelf.owners.get(event.name) == event.mac:
                 record.has[event.name] = _digest(event.data)
@@ -69,9 +69,9 @@ class Seen:
             for mac, title in sorted(shelf.phones.items()):
                 record = self._listed.get(mac) or _Record()
                 state = self._state(mac, record, shelf) if record.requests else NEVER
-                rows.append(Row(mac, title, state, record.requests, record.bytes, record.last))
+                rows.append(Row(mac, title, state, record.requests, record.sent_bytes, record.last))
             for name, record in reversed(self._strangers.items()):
-                rows.append(Row(name, "", UNLISTED, record.requests, record.bytes, record.last))
+                rows.append(Row(name, "", UNLISTED, record.requests, record.sent_bytes, record.last))
             return rows
 
     def _record(self, event: Event, shelf: Shelf) -> _Record:
