@@ -29,6 +29,7 @@ VERBS = {
     "rollback": "publish what was released before, once more",
     "boot": "a virtual phone: its requests, and what it ends with",
     "verify": "virtual phones boot from the live root, and are held against what was released",
+    "serve": "a lab server: phones configure themselves from it, and its log says which has what",
 }
 """Verb -> its line in --help. Each is the click command of that name in the module of that name."""
 

@@ -17,11 +17,13 @@ OK = "ok"
 NOT_FOUND = "not found"
 FORBIDDEN = "forbidden"
 UNAUTHORIZED = "unauthorized"
+NOT_LISTED = "not listed"
 
 HTTP = "http"
 HTTPS = "https"
 TFTP = "tftp"
 FTP = "ftp"
+PNP = "pnp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,11 @@ class Desk:
         """Say how many bytes of a reply were sent, and whether the client has taken all of it."""
         self._say(asked, reply, count, whole=whole)
 
+    def tell(self, event: Event) -> None:
+        """Say what no request for a file was: plug and play's answers."""
+        with self._lock:
+            self._tell(event)
+
     def _judge(self, shelf: Shelf, asked: Asked, path: str) -> Reply:
         if self.policy.protected and asked.protocol != TFTP and not asked.trusted:
             return Reply(UNAUTHORIZED, path)
@@ -143,5 +150,4 @@ class Desk:
         event = Event(
             asked.protocol, asked.client, mac, reply.path, reply.result, count, whole, asked.user_agent, reply.data
         )
-        with self._lock:
-            self._tell(event)
+        self.tell(event)

@@ -1,23 +1,23 @@
-"""A whole lab server: sockets first, then privileges, then the servers, then the watch on the inventory.
+"""A whole lab server on sockets that are bound: its servers, who has what, and the lines of its log.
 
-Comes in: what to listen on, and how a shelf is made. Goes out: lines of the log, one after the other, from a queue that
-a slow terminal cannot make grow without bound.
+Comes in: sockets, the first shelf, whom it admits. Goes out: lines, one after the other, from a queue that a slow
+terminal cannot make grow without bound.
 """
 
 from __future__ import annotations
 
 import queue
 import socket
-import ssl
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
-from offhook.problem import OffhookError
-from offhook.serve.desk import FTP, HTTP, HTTPS, TFTP, Desk, Event, Policy
+from offhook.problem import Problem
+from offhook.serve.addresses import best_protocol, url_of_phone
+from offhook.serve.desk import FTP, HTTP, HTTPS, PNP, TFTP, Desk, Event, Policy
 from offhook.serve.http_login import Login
-from offhook.serve.listening import drop_privileges, tcp, udp
+from offhook.serve.listening import Bound
 from offhook.serve.seen import Row, Seen
 from offhook.serve.shelf import Shelf
 
@@ -25,32 +25,60 @@ _MAX_WAITING = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Listening:
-    """What to listen on: an address, and a port for each protocol that is wanted. 0 means any free one."""
-
-    host: str
-    ports: dict[str, int]
-    certificate: Path | None = None
-    key: Path | None = None
-    user: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Line:
-    """A line of the log: an event and the state of its phone after it."""
+    """A line of the log: an event, when (seconds since 1970), and the state and title of its phone after it."""
 
     event: Event
+    at: float
     state: str
     title: str
 
 
 @dataclass(frozen=True, slots=True)
+class Renewed:
+    """A new tree is handed out: what it was made of, how many files differ, and which phones' own files do."""
+
+    revision: str
+    files: int
+    macs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The last good tree is kept: why, and the inventory's problems where those are why."""
+
+    why: str
+    problems: tuple[Problem, ...] = ()
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Somebody wants to see the summary."""
+
+
+@dataclass(frozen=True, slots=True)
 class Credentials:
-    """What HTTP and FTP ask for."""
+    """What HTTP and FTP ask for. `scheme` is digest or basic, HTTP's."""
 
     username: str
     password: str = field(repr=False)
     scheme: str = "digest"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Whom a lab server admits, by what password; and how plug and play answers.
+
+    `scheme` is the protocol of the environment's address, which phones are sent to where it is served. `url` is what
+    plug and play hands out instead of the lab server's own address. `for_all` answers phones that are not listed.
+    """
+
+    policy: Policy = field(default_factory=Policy)
+    credentials: Credentials | None = None
+    scheme: str = ""
+    url: str = ""
+    for_all: bool = False
 
 
 class Server(Protocol):
@@ -62,99 +90,111 @@ class Server(Protocol):
         """Stop."""
 
 
-class Lab:
-    """A running lab server. `lines` are those of the log, None after `close`; `lost` of them nobody took in time."""
+Entry = Line | Renewed | Kept | Asking | Exception | None
 
-    def __init__(self, shelf: Shelf, policy: Policy, listening: Listening, credentials: Credentials | None) -> None:
-        self.lines: queue.Queue[Line | None] = queue.Queue(_MAX_WAITING)
+
+class Lab:
+    """A running lab server. `lines` are its log, with None at its end; `lost` of them nobody took in time."""
+
+    def __init__(self, bound: Bound, shelf: Shelf, terms: Terms) -> None:
+        self.lines: queue.SimpleQueue[Entry] = queue.SimpleQueue()
         self.lost = 0
+        self.terms = terms
         self._seen = Seen()
-        self.desk = Desk(shelf, policy, self._tell)
-        sockets = _bound(listening)
-        if listening.user:
-            drop_privileges(listening.user)
-        self._servers = {
-            protocol: _SERVERS[protocol](self.desk, sock, listening, credentials) for protocol, sock in sockets.items()
-        }
+        self.desk = Desk(shelf, terms.policy, self._tell)
+        self._servers: dict[str, Server] = {}
+        for protocol, sock in bound.sockets.items():
+            self._servers[protocol] = _SERVERS[protocol](self, sock, bound)
 
     @property
-    def ports(self) -> dict[str, int]:
+    def ports(self) -> Mapping[str, int]:
         """The port of each protocol."""
         return {protocol: server.port for protocol, server in self._servers.items()}
+
+    @property
+    def best(self) -> str:
+        """The protocol by which phones get everything, "" where none does."""
+        return best_protocol(self.ports, self.terms.policy, self.terms.scheme)
+
+    def url_of(self, mac: str, here: str) -> str:
+        """Return the URL that plug and play hands a phone that reaches this machine at the address `here`."""
+        return url_of_phone(lambda: self.desk.shelf, self.ports, self.best, mac, here, self.terms.url)
 
     def rows(self) -> list[Row]:
         """Return what each phone has, for a summary."""
         return self._seen.rows(self.desk.shelf)
 
+    def renew(self, shelf: Shelf) -> None:
+        """Hand out another shelf from now on."""
+        former = self.desk.shelf
+        paths = {path for path in {*former.files, *shelf.files} if former.files.get(path) != shelf.files.get(path)}
+        owners = {former.owners.get(path) or shelf.owners.get(path) or "" for path in paths}
+        self.desk.replace(shelf)
+        self.put(Renewed(shelf.revision, len(paths), tuple(sorted(owners - {""}))))
+
+    def keep(self, why: str, *, problems: Sequence[Problem] = (), hint: str = "") -> None:
+        """Say that the last good shelf is kept."""
+        self.put(Kept(why, tuple(problems), hint))
+
+    def put(self, entry: Entry) -> None:
+        """Put an entry behind the others. Safe in a signal's handler."""
+        if isinstance(entry, Line) and self.lines.qsize() >= _MAX_WAITING:
+            self.lost += 1
+        else:
+            self.lines.put(entry)
+
     def close(self) -> None:
         """Stop every server."""
         for server in self._servers.values():
             server.close()
-        self._put(None)
+        self.put(None)
 
     def _tell(self, event: Event) -> None:
+        at = time.time()
         shelf = self.desk.shelf
-        self._put(Line(event, self._seen.note(event, shelf), shelf.phones.get(event.mac, "")))
-
-    def _put(self, line: Line | None) -> None:
-        try:
-            self.lines.put_nowait(line)
-        except queue.Full:
-            self.lost += 1
+        self.put(Line(event, at, self._seen.note(event, shelf, at), shelf.phones.get(event.mac, "")))
 
 
-def _bound(listening: Listening) -> dict[str, socket.socket]:
-    made: dict[str, socket.socket] = {}
-    try:
-        for protocol, port in listening.ports.items():
-            made[protocol] = (udp if protocol == TFTP else tcp)(listening.host, port)
-    except OffhookError:
-        for sock in made.values():
-            sock.close()
-        raise
-    return made
-
-
-def _http(desk: Desk, sock: socket.socket, listening: Listening, credentials: Credentials | None) -> Server:
+def _http(lab: Lab, sock: socket.socket, bound: Bound) -> Server:
     from offhook.serve.http import serve_http
 
-    return serve_http(desk, sock, login=_login(credentials))
+    return serve_http(lab.desk, sock, login=_login(lab.terms.credentials))
 
 
-def _https(desk: Desk, sock: socket.socket, listening: Listening, credentials: Credentials | None) -> Server:
+def _https(lab: Lab, sock: socket.socket, bound: Bound) -> Server:
     from offhook.serve.http import serve_http
 
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        context.load_cert_chain(listening.certificate or "", listening.key)
-    except (OSError, ssl.SSLError) as error:
-        raise OffhookError(
-            "the certificate or its key cannot be used",
-            hint="--certificate and --key name PEM files that belong together",
-        ) from error
-    return serve_http(desk, sock, login=_login(credentials), tls=context)
+    return serve_http(lab.desk, sock, login=_login(lab.terms.credentials), tls=bound.tls)
 
 
-def _tftp(desk: Desk, sock: socket.socket, listening: Listening, credentials: Credentials | None) -> Server:
+def _tftp(lab: Lab, sock: socket.socket, bound: Bound) -> Server:
     from offhook.serve.tftp import serve_tftp
 
-    return serve_tftp(desk, sock)
+    return serve_tftp(lab.desk, sock)
 
 
-def _ftp(desk: Desk, sock: socket.socket, listening: Listening, credentials: Credentials | None) -> Server:
+def _ftp(lab: Lab, sock: socket.socket, bound: Bound) -> Server:
     from offhook.serve.ftp import serve_ftp
 
-    return serve_ftp(desk, sock, login=(credentials.username, credentials.password) if credentials else None)
+    known = lab.terms.credentials
+    return serve_ftp(lab.desk, sock, login=(known.username, known.password) if known else None)
+
+
+def _pnp(lab: Lab, sock: socket.socket, bound: Bound) -> Server:
+    from offhook.serve.pnp import serve_pnp
+
+    return serve_pnp(lab.desk, sock, lab.url_of, for_all=lab.terms.for_all)
 
 
 def _login(credentials: Credentials | None) -> Login | None:
     return Login(credentials.username, credentials.password, credentials.scheme) if credentials else None
 
 
-_SERVERS: dict[str, Callable[[Desk, socket.socket, Listening, Credentials | None], Server]] = {
+_SERVERS: Mapping[str, Callable[[Lab, socket.socket, Bound], Server]] = {
     HTTP: _http,
     HTTPS: _https,
     TFTP: _tftp,
     FTP: _ftp,
+    PNP: _pnp,
 }
 """Protocol -> what starts its server."""

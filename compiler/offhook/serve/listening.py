@@ -5,12 +5,72 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import ssl
 import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from offhook.problem import OffhookError
+from offhook.serve.desk import PNP, TFTP
 
 PNP_GROUP = "224.0.1.75"
 """Where phones look for a server by SIP (guide, "Plug and Play (PnP) Server"; RFC 3261 section 18.1.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """What to listen on: an address, and a port for each protocol that is wanted, 0 for any free one.
+
+    `optional` protocols may be left out where the system refuses. `certificate` and `key` are PEM files for HTTPS.
+    `user` is who to be afterwards, "" for the same as now.
+    """
+
+    host: str
+    ports: Mapping[str, int]
+    optional: frozenset[str] = frozenset()
+    certificate: Path | None = None
+    key: Path | None = None
+    user: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """Bound sockets by protocol, why an optional one is not among them, and what HTTPS needs."""
+
+    sockets: Mapping[str, socket.socket]
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    tls: ssl.SSLContext | None = field(default=None, repr=False)
+
+    def close(self) -> None:
+        """Close every socket, where no server has begun to."""
+        for sock in self.sockets.values():
+            sock.close()
+
+
+def bind(listening: Listening) -> Bound:
+    """Bind everything and read the key, then become the user: nothing after it needs more rights.
+
+    Raises OffhookError where the system refuses; nothing is left bound then.
+    """
+    made: dict[str, socket.socket] = {}
+    left_out: dict[str, str] = {}
+    try:
+        for protocol, port in listening.ports.items():
+            try:
+                made[protocol] = _MAKERS.get(protocol, tcp)(listening.host, port)
+            except OffhookError as error:
+                if protocol not in listening.optional:
+                    raise
+                left_out[protocol] = error.message
+        bound = Bound(made, left_out, _tls(listening) if listening.certificate else None)
+        if listening.user:
+            drop_privileges(listening.user)
+    except OffhookError:
+        for sock in made.values():
+            sock.close()
+        raise
+    return bound
 
 
 def tcp(host: str, port: int) -> socket.socket:
@@ -28,21 +88,21 @@ def udp(host: str, port: int) -> socket.socket:
 def multicast(host: str, port: int) -> socket.socket:
     """Return a UDP socket that hears the group of plug and play, on the interface of `host` or on all that have it.
 
+    It is bound to the group's address: what is sent to this machine's own port 5060 goes to the PBX that is there.
     Raises OffhookError where no interface does multicast.
     """
-    sock = _made("0.0.0.0", port, socket.SOCK_DGRAM, shared=True)
-    addresses = _interfaces() if host in ("", "0.0.0.0", "::") else [host]
+    sock = _made(PNP_GROUP, port, socket.SOCK_DGRAM, shared=True)
     joined = 0
-    for address in addresses:
+    for address in _interfaces() if host in ("", "0.0.0.0", "::") else [host]:
         with contextlib.suppress(OSError):
-            request = struct.pack("4s4s", socket.inet_aton(PNP_GROUP), socket.inet_aton(address))
+            request = socket.inet_aton(PNP_GROUP) + socket.inet_aton(address)
             sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, request)
             joined += 1
     if not joined:
         sock.close()
         raise OffhookError(
             f"no network interface takes multicast to {PNP_GROUP}",
-            hint="--no-pnp, or --host with an interface's address",
+            hint="--no-pnp, or --host with an interface's IPv4 address",
         )
     return sock
 
@@ -75,6 +135,18 @@ def drop_privileges(user: str) -> None:
     os.environ["HOME"] = entry.pw_dir
 
 
+def _tls(listening: Listening) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(listening.certificate or "", listening.key, password="")  # never asks on a terminal
+    except (OSError, ssl.SSLError) as error:
+        raise OffhookError(
+            "the certificate or its key cannot be used",
+            hint="--certificate and --key name PEM files that belong together, the key without a passphrase",
+        ) from error
+    return context
+
+
 def _made(host: str, port: int, kind: socket.SocketKind, *, shared: bool = False) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, kind)
@@ -104,3 +176,7 @@ def _interfaces() -> list[str]:
                 answer = fcntl.ioctl(sock.fileno(), 0x8915, request)  # SIOCGIFADDR
                 found.append(socket.inet_ntoa(answer[20:24]))
     return found
+
+
+_MAKERS = {TFTP: udp, PNP: multicast}
+"""Protocol -> what makes its socket; the others listen for TCP."""

@@ -5,9 +5,29 @@ from __future__ import annotations
 from ipaddress import ip_network
 from urllib.parse import urlsplit
 
+from offhook.compile import Fleet
 from offhook.model import Environment
 from offhook.problem import OffhookError
 from offhook.serve.desk import FTP, HTTP, HTTPS, TFTP, Policy
+from offhook.serve.lab import Credentials, Terms
+from offhook.verify.expected import credentials
+
+
+def terms_of(fleet: Fleet, *, url: str = "", for_all: bool = False) -> Terms:
+    """Return whom a fleet's environment admits, and by what password.
+
+    `url` and `for_all` are plug and play's, see Terms. Raises OffhookError where the password cannot be opened.
+    """
+    environment = fleet.environment
+    username, password = credentials(fleet)
+    scheme = (environment.serve.get("authentication") if environment else None) or "digest"
+    return Terms(
+        policy_of(environment),
+        Credentials(username, password, scheme) if username else None,
+        urlsplit((environment.url if environment else None) or "").scheme,
+        url,
+        for_all,
+    )
 
 
 def policy_of(environment: Environment | None) -> Policy:

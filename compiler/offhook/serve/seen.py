@@ -11,7 +11,7 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-from offhook.serve.desk import OK, Event
+from offhook.serve.desk import OK, PNP, Event
 from offhook.serve.shelf import Shelf
 
 CURRENT = "current"
@@ -25,7 +25,7 @@ _MAX_STRANGERS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One phone of the summary. `requests` and `sent_bytes` are of all its files, `last` is its last event."""
+    """One phone of the summary. `requests` and `sent_bytes` are of all its files; `last` came at `last_at`."""
 
     mac: str
     title: str
@@ -33,6 +33,7 @@ class Row:
     requests: int = 0
     sent_bytes: int = 0
     last: Event | None = None
+    last_at: float = 0.0
 
 
 @dataclass(slots=True)
@@ -40,6 +41,7 @@ class _Record:
     requests: int = 0
     sent_bytes: int = 0
     last: Event | None = None
+    last_at: float = 0.0
     has: dict[str, bytes] = field(default_factory=dict)  # path -> digest of what was fetched whole
 
 
@@ -51,13 +53,13 @@ class Seen:
         self._listed: dict[str, _Record] = {}
         self._strangers: OrderedDict[str, _Record] = OrderedDict()
 
-    def note(self, event: Event, shelf: Shelf) -> str:
-        """Remember an event, and return the state of its phone after it; "" where no phone is known by it."""
+    def note(self, event: Event, shelf: Shelf, at: float) -> str:
+        """Remember an event and when it was; return its phone's state after it, "" where no phone is known by it."""
         with self._lock:
             record = self._record(event, shelf)
             record.requests += 1
-            record.sent_bytes += event.sent_bytes
-            record.last = event
+            record.sent_bytes += event.sent_bytes if event.protocol != PNP else 0
+            record.last, record.last_at = event, at
             if event.result == OK and event.whole and event.mac and shelf.owners.get(event.name) == event.mac:
                 record.has[event.name] = _digest(event.data)
             return self._state(event.mac, record, shelf) if event.mac else ""
@@ -69,9 +71,9 @@ class Seen:
             for mac, title in sorted(shelf.phones.items()):
                 record = self._listed.get(mac) or _Record()
                 state = self._state(mac, record, shelf) if record.requests else NEVER
-                rows.append(Row(mac, title, state, record.requests, record.sent_bytes, record.last))
+                rows.append(Row(mac, title, state, record.requests, record.sent_bytes, record.last, record.last_at))
             for name, record in reversed(self._strangers.items()):
-                rows.append(Row(name, "", UNLISTED, record.requests, record.sent_bytes, record.last))
+                rows.append(Row(name, "", UNLISTED, record.requests, record.sent_bytes, record.last, record.last_at))
             return rows
 
     def _record(self, event: Event, shelf: Shelf) -> _Record:

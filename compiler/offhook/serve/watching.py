@@ -7,17 +7,16 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from offhook.source import INVENTORY
-
 _LOOK_S = 0.2
+_MOST_LOOKS = 10
 
 Stamp = frozenset[tuple[str, int, int, int]]
 
 
 def stamp_of(root: Path) -> Stamp:
-    """Return what tells whether an inventory has changed: the names, sizes, times and numbers of its files."""
+    """Return what tells whether a folder's files have changed: their names, sizes, times and numbers."""
     found = []
-    for folder, _, names in os.walk(root / INVENTORY):
+    for folder, _, names in os.walk(root):
         for name in names:
             path = os.path.join(folder, name)
             try:
@@ -29,14 +28,19 @@ def stamp_of(root: Path) -> Stamp:
 
 
 class Watch:
-    """Calls `changed` in a thread of its own, once for all changes that come together, until it is closed."""
+    """Calls `changed` in a thread of its own, once for all changes that come together, until it is closed.
 
-    def __init__(self, look: Callable[[], Stamp], changed: Callable[[], None], *, every_s: float = _LOOK_S) -> None:
+    `known` is what `look` returned before the first shelf was made: what has changed since then counts.
+    """
+
+    def __init__(
+        self, look: Callable[[], Stamp], known: Stamp, changed: Callable[[], None], *, every_s: float = _LOOK_S
+    ) -> None:
         self._look = look
         self._changed = changed
         self._every_s = every_s
         self._end = threading.Event()
-        self._known = look()
+        self._known = known
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self._thread.start()
 
@@ -51,7 +55,9 @@ class Watch:
             if now == self._known:
                 continue
             # an editor or git writes several files: wait until two looks see the same
-            while not self._end.wait(self._every_s) and (later := self._look()) != now:
+            for _ in range(_MOST_LOOKS):
+                if self._end.wait(self._every_s) or (later := self._look()) == now:
+                    break
                 now = later
             self._known = now
             self._changed()

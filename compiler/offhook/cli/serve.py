@@ -1,0 +1,297 @@
+"""`offhook serve`: a lab server; phones configure themselves from it, and its log says which has what."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from offhook.cli.codes import DONE, PROBLEMS
+from offhook.cli.options import cached, env_option, processes, rev_option, show_problems
+from offhook.cli.run import Globals
+
+if TYPE_CHECKING:
+    from offhook.problem import Problem
+    from offhook.serve.lab import Lab, Terms
+    from offhook.serve.shelf import Shelf
+
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_USUAL = -1
+_LOW = 1024
+_SELF_SIGNED = "openssl req -x509 -newkey rsa:2048 -nodes -days 90 -subj /CN=lab -keyout key.pem -out cert.pem"
+
+
+class _Port(click.ParamType[Any]):
+    """A port; "on" for the usual one, "off" for none. 0 is any free one."""
+
+    name = "port"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        """Return the port, None for off, -1 for the usual one."""
+        text = str(value).lower()
+        if text in ("on", "off"):
+            return _USUAL if text == "on" else None
+        if not text.isascii() or not text.isdigit() or int(text) > 65535:
+            self.fail(f'"{value}" is no port: 0 to 65535, on or off', param, ctx)
+        return int(text)
+
+
+def _port(protocol: str, default: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    words = f"The port for {protocol.upper()}."
+    return click.option(
+        f"--{protocol}", type=_Port(), default=default, metavar="PORT|on|off", show_default=True, help=words
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Stock:
+    """What is handed out: how it is made anew, or what is wrong with it; the folder that tells when to, None for never.
+
+    `terms` is whom to admit, after the first time.
+    """
+
+    make: Callable[[], Shelf | Sequence[Problem]]
+    watched: Path | None
+    terms: Callable[[], Terms]
+
+
+@click.command()
+@env_option()
+@rev_option()
+@click.option("--from", "folder", type=_FOLDER, metavar="DIR", help="Serve a published folder, not the inventory.")
+@click.option("--host", default="0.0.0.0", show_default=True, help="The address to listen on.")
+@_port("http", "on")
+@_port("https", "off")
+@_port("tftp", "on")
+@_port("ftp", "off")
+@click.option(
+    "--real-ports", is_flag=True, help="The usual ports are 80, 443, 69 and 21, not 8080, 8443, 6969 and 2121."
+)
+@click.option("--pnp/--no-pnp", default=None, help="Answer phones that look for a server by multicast (default: yes).")
+@click.option("--pnp-all", is_flag=True, help="Answer phones that are not listed, too.")
+@click.option("--pnp-url", default="", metavar="URL", help="What plug and play hands out; $(MA) is the MAC.")
+@click.option("--certificate", type=_FILE, metavar="PEM", help="HTTPS: the certificate, with its chain.")
+@click.option("--key", type=_FILE, metavar="PEM", help="HTTPS: its key, where that file has none.")
+@click.option(
+    "--user", default="", metavar="NAME", help="Who to become after binding (root: who called sudo, or nobody)."
+)
+@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.pass_obj
+def serve(
+    settings: Globals,
+    /,
+    environment: str | None,
+    rev: str | None,
+    folder: Path | None,
+    host: str,
+    real_ports: bool,
+    pnp: bool | None,
+    pnp_all: bool,
+    pnp_url: str,
+    certificate: Path | None,
+    key: Path | None,
+    user: str,
+    style: str,
+    **protocols: int | None,
+) -> int:
+    """Hand the compiled tree out to phones in a lab, and tell who has what.
+
+    Phones on the same network that look for a server find it by themselves (plug and play). The tree is compiled anew
+    when the inventory changes; while that has mistakes, phones get the last good one. Secrets are opened in memory.
+    """
+    from offhook.serve.desk import PNP
+    from offhook.serve.lab import Lab
+    from offhook.serve.listening import Listening, bind
+    from offhook.serve.shelf import Shelf
+    from offhook.serve.watching import stamp_of
+
+    if folder is not None and rev is not None:
+        raise click.UsageError("--from serves a folder as it is: it has no --rev")
+    if (protocols["https"] is None) != (certificate is None):
+        raise click.UsageError(f"--https and --certificate go together; for a lab: {_SELF_SIGNED}")
+    ports = _ports(protocols, real_ports=real_ports, pnp=pnp is not False)
+    optional = frozenset() if pnp else frozenset({PNP})
+    bound = bind(Listening(host, ports, optional, certificate, key, user or _default_user(ports)))
+    with closing(bound):
+        stock = _stock(_at_home(settings), environment, rev, folder, pnp_url=pnp_url, pnp_all=pnp_all)
+        known = stamp_of(stock.watched) if stock.watched else frozenset()
+        made = stock.make()
+        if not isinstance(made, Shelf):
+            show_problems(made, quiet=settings.quiet)
+            return PROBLEMS
+        with closing(Lab(bound, made, stock.terms())) as lab, _renewing(lab, stock, known), _heard(lab):
+            _say(_greeting(lab, host, list(bound.left_out.values()), style))
+            _tell(lab, style)
+    return DONE
+
+
+def _ports(protocols: Mapping[str, int | None], *, real_ports: bool, pnp: bool) -> dict[str, int]:
+    """The port of every protocol that is on."""
+    from offhook.serve.addresses import LAB_PORTS, REAL_PORTS
+    from offhook.serve.desk import PNP
+
+    usual = REAL_PORTS if real_ports else LAB_PORTS
+    ports = {name: usual[name] if port == _USUAL else port for name, port in protocols.items() if port is not None}
+    if not ports:
+        raise click.UsageError("nothing to hand files out by: every protocol is off")
+    return {**ports, PNP: LAB_PORTS[PNP]} if pnp else ports
+
+
+def _default_user(ports: Mapping[str, int]) -> str:
+    """Who to become: only root may bind low ports, and needs to be root no longer once they are bound."""
+    if os.geteuid() or not any(0 < port < _LOW for port in ports.values()):
+        return ""
+    return os.environ.get("SUDO_USER") or "nobody"
+
+
+def _at_home(settings: Globals) -> Globals:
+    """The same without the cache where the user, which may be nobody, has no folder for one."""
+    home = os.environ.get("HOME", "")
+    return settings if os.environ.get("OFFHOOK_CACHE") or os.access(home, os.W_OK) else replace(settings, cached=False)
+
+
+def _stock(
+    settings: Globals, environment: str | None, rev: str | None, folder: Path | None, *, pnp_url: str, pnp_all: bool
+) -> _Stock:
+    from offhook.compile import Fleet, read_fleet
+    from offhook.serve.lab import Terms
+    from offhook.serve.policy import terms_of
+    from offhook.serve.stock import compiled, published
+    from offhook.source import INVENTORY, find_root
+
+    fleets: list[Fleet] = []
+
+    def read_anew() -> Fleet:
+        # forks while other threads serve would be asking for trouble
+        count = 1 if fleets else processes(root)
+        return cached(
+            settings, root, lambda store: read_fleet(root, rev, environment=environment, store=store, processes=count)
+        )
+
+    def compile_anew() -> Shelf | Sequence[Problem]:
+        fleet = read_anew()
+        if fleet.has_errors:
+            return fleet.problems
+        made = compiled(fleet)
+        fleets.append(fleet)
+        del fleets[1:]
+        return made
+
+    def terms() -> Terms:
+        return terms_of(fleets[0] if fleets else read_anew(), url=pnp_url, for_all=pnp_all)
+
+    if folder is not None and environment is None:
+        return _Stock(lambda: published(folder), folder, lambda: Terms(url=pnp_url, for_all=pnp_all))
+    root = find_root(settings.directory, rev)
+    if folder is not None:
+        return _Stock(lambda: published(folder), folder, terms)
+    return _Stock(compile_anew, root / INVENTORY if rev is None else None, terms)
+
+
+@contextmanager
+def _renewing(lab: Lab, stock: _Stock, known: frozenset[tuple[str, int, int, int]]) -> Iterator[None]:
+    """Make the tree anew whenever its folder changes; the last good one is kept while that is not possible."""
+    from offhook.problem import ERROR, OffhookError
+    from offhook.serve.shelf import Shelf
+    from offhook.serve.watching import Watch, stamp_of
+
+    if stock.watched is None:
+        yield
+        return
+    watched = stock.watched
+
+    def renew() -> None:
+        try:
+            made = stock.make()
+        except OffhookError as error:
+            lab.keep(error.message, hint=error.hint)
+        except OSError as error:
+            lab.keep(f"{error.filename or watched}: {(error.strerror or 'the system refuses').lower()}")
+        except Exception as error:  # a bug ends the run, with its report
+            lab.put(error)
+        else:
+            if isinstance(made, Shelf):
+                lab.renew(made)
+            else:
+                errors = [one for one in made if one.severity == ERROR]
+                lab.keep("the inventory has mistakes", problems=errors)
+
+    with closing(Watch(lambda: stamp_of(watched), known, renew)):
+        yield
+
+
+@contextmanager
+def _heard(lab: Lab) -> Iterator[None]:
+    """End on Ctrl-C and SIGTERM; show the summary on SIGUSR1, and on Enter at a terminal."""
+    from offhook.serve.lab import Asking
+
+    wanted = {signal.SIGINT: None, signal.SIGTERM: None, signal.SIGUSR1: Asking()}
+    former = {number: signal.signal(number, lambda *_, entry=entry: lab.put(entry)) for number, entry in wanted.items()}
+    if sys.stdin is not None and sys.stdin.isatty():
+        threading.Thread(target=_listen, args=(lab,), name="keys", daemon=True).start()
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def _listen(lab: Lab) -> None:
+    from offhook.serve.lab import Asking
+
+    with suppress(OSError, ValueError):
+        for _ in sys.stdin:
+            lab.put(Asking())
+
+
+def _greeting(lab: Lab, host: str, notes: list[str], style: str) -> str:
+    from offhook.review.serve import greeting_json, greeting_text
+    from offhook.serve.addresses import address
+    from offhook.serve.desk import FTP, HTTP, PNP, TFTP
+    from offhook.serve.listening import address_towards
+
+    # TEST-NET-1 (RFC 5737) lies behind the default route: nothing is sent there
+    here = address_towards("192.0.2.1") if host in ("0.0.0.0", "::") else host
+    shelf = lab.desk.shelf
+    urls = {protocol: address(protocol, here, port) for protocol, port in lab.ports.items()}
+    policy = lab.terms.policy
+    if TFTP in urls and TFTP not in policy.own_by:
+        notes.append("TFTP cannot ask for the environment's password: it hands out files that several phones share")
+    open_ones = [name for name in (HTTP, TFTP, FTP) if name in urls and name in policy.own_by]
+    if shelf.owners and open_ones:
+        notes.append(f"phones' passwords go over the network as plain text by {', '.join(open_ones)}")
+    if not shelf.phones:
+        notes.append("no phone is listed here")
+    pnp = lab.url_of(next(iter(shelf.phones), "0" * 12), here) if PNP in urls and (lab.best or lab.terms.url) else ""
+    if style == "json":
+        return greeting_json(shelf.revision, len(shelf.phones), urls, pnp, notes)
+    return greeting_text(shelf.revision, len(shelf.phones), urls, best=lab.best, pnp=pnp, notes=notes)
+
+
+def _tell(lab: Lab, style: str) -> None:
+    """Print the log until it ends, and then the summary."""
+    from offhook.review import serve as words
+    from offhook.serve.lab import Asking
+
+    entry_of, summary_of = (
+        (words.entry_json, words.summary_json) if style == "json" else (words.entry_text, words.summary_text)
+    )
+    while (entry := lab.lines.get()) is not None:
+        if isinstance(entry, Exception):
+            raise entry
+        _say(summary_of(lab.rows(), lab.lost) if isinstance(entry, Asking) else entry_of(entry))
+    _say(summary_of(lab.rows(), lab.lost))
+
+
+def _say(text: str) -> None:
+    click.echo(text)
+    sys.stdout.flush()
