@@ -61,7 +61,7 @@ def greeting_text(
     if best:
         lines.append(f"on a phone's Provision page: Profile Rule {style(urls[best], bold=True)}")
     lines += [f"{style('note:', fg='yellow')} {note}" for note in notes]
-    return "\n".join([*lines, "Enter shows who has what, Ctrl-C ends", ""])
+    return "\n".join([*lines, "Ctrl-C ends, Enter or SIGUSR1 shows who has what", ""])
 
 
 def greeting_json(revision: str, phones: int, urls: Mapping[str, str], pnp: str, notes: Sequence[str]) -> str:
@@ -110,7 +110,7 @@ def _line(entry: Line) -> str:
             f"{_short(entry.title, _LABEL):<{_LABEL}}",
             f"{_short(name, 200):<30}",
             style(f"{one_line(result):>15}", fg="green" if good else "red"),
-            style(entry.state, fg=_COLOURS.get(entry.state)),
+            style(entry.state, fg=_COLOURS[entry.state]) if entry.state else "",
         ]
     ).rstrip()
 
