@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -119,17 +119,20 @@ def serve(
     if (protocols["https"] is None) != (certificate is None):
         raise click.UsageError(f"--https and --certificate go together; for a lab: {_SELF_SIGNED}")
     ports = _ports(protocols, real_ports=real_ports, pnp=pnp is not False)
-    optional = frozenset() if pnp else frozenset({PNP})
-    bound = bind(Listening(host, ports, optional, certificate, key, user or _default_user(ports)))
+    user = user or _default_user(ports)
+    bound = bind(Listening(host, ports, frozenset() if pnp else frozenset({PNP}), certificate, key))
     with closing(bound):
-        stock = _stock(_at_home(settings), environment, rev, folder, pnp_url=pnp_url, pnp_all=pnp_all)
+        # root's files in somebody's cache would be in their way
+        stock = _stock(replace(settings, cached=settings.cached and not user), environment, rev, folder)
         known = stamp_of(stock.watched) if stock.watched else frozenset()
         made = stock.make()
         if not isinstance(made, Shelf):
             show_problems(made, quiet=settings.quiet)
             return PROBLEMS
-        with closing(Lab(bound, made, stock.terms())) as lab, _renewing(lab, stock, known), _heard(lab):
-            _say(_greeting(lab, host, list(bound.left_out.values()), style))
+        terms = replace(stock.terms(), url=pnp_url, for_all=pnp_all)
+        notes = [*bound.left_out.values(), *_become(user, stock, bound.sockets)]
+        with closing(Lab(bound, made, terms)) as lab, _renewing(lab, stock, known), _heard(lab):
+            _say(_greeting(lab, host, notes, style))
             _tell(lab, style)
     return DONE
 
@@ -153,15 +156,22 @@ def _default_user(ports: Mapping[str, int]) -> str:
     return os.environ.get("SUDO_USER") or "nobody"
 
 
-def _at_home(settings: Globals) -> Globals:
-    """The same without the cache where the user, which may be nobody, has no folder for one."""
-    home = os.environ.get("HOME", "")
-    return settings if os.environ.get("OFFHOOK_CACHE") or os.access(home, os.W_OK) else replace(settings, cached=False)
+def _become(user: str, stock: _Stock, protocols: Iterable[str]) -> list[str]:
+    """Become another user, once all that it may not be able to read is loaded; return what to say of it."""
+    import offhook.review.serve  # noqa: F401
+    from offhook.serve.lab import load
+    from offhook.serve.listening import drop_privileges
+
+    load(protocols)
+    if not user:
+        return []
+    drop_privileges(user)
+    if stock.watched is None or os.access(stock.watched, os.R_OK | os.X_OK):
+        return []
+    return [f"changes will not be seen: the user {user} may not read {stock.watched}"]
 
 
-def _stock(
-    settings: Globals, environment: str | None, rev: str | None, folder: Path | None, *, pnp_url: str, pnp_all: bool
-) -> _Stock:
+def _stock(settings: Globals, environment: str | None, rev: str | None, folder: Path | None) -> _Stock:
     from offhook.compile import Fleet, read_fleet
     from offhook.serve.lab import Terms
     from offhook.serve.policy import terms_of
@@ -187,10 +197,10 @@ def _stock(
         return made
 
     def terms() -> Terms:
-        return terms_of(fleets[0] if fleets else read_anew(), url=pnp_url, for_all=pnp_all)
+        return terms_of(fleets[0] if fleets else read_anew())
 
     if folder is not None and environment is None:
-        return _Stock(lambda: published(folder), folder, lambda: Terms(url=pnp_url, for_all=pnp_all))
+        return _Stock(lambda: published(folder), folder, Terms)
     root = find_root(settings.directory, rev)
     if folder is not None:
         return _Stock(lambda: published(folder), folder, terms)

@@ -33,6 +33,7 @@ _REQUEST_S = 15.0
 """How long a connection may take to send a request, or be idle between two."""
 _ANSWER_S = 60.0
 _SWEEP_S = 0.5
+_TLS_MARK = 16 * 1024
 _REASONS = {
     200: "OK",
     206: "Partial Content",
@@ -123,6 +124,7 @@ class _Connection(asyncio.Protocol):
         self._client = ""
         self._waiting: tuple[Asked, Reply, int] | None = None
         self._is_closing = False
+        self._is_held_up = False  # the client has not taken all that was written
         self.deadline = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -135,7 +137,8 @@ class _Connection(asyncio.Protocol):
         site.open[self] = None
         site.of_address[self._client] += 1
         self.deadline = time.monotonic() + _REQUEST_S
-        transport.set_write_buffer_limits(high=0)
+        # with TLS the end of a handshake may still be there, and would count as an answer that is not taken
+        transport.set_write_buffer_limits(high=_TLS_MARK if site.protocol == HTTPS else 0, low=0)
         if site.of_address[self._client] > MAX_OF_ONE:
             self.abort()
         elif len(site.open) > MAX_CONNECTIONS:
@@ -167,6 +170,7 @@ class _Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The client does not take its answer as fast as it comes: nothing more is read from it until it has."""
         assert self._transport is not None
+        self._is_held_up = True
         self.deadline = time.monotonic() + _ANSWER_S
         if not self._is_closing:
             self._transport.pause_reading()
@@ -174,6 +178,7 @@ class _Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The client has taken its answer."""
         assert self._transport is not None
+        self._is_held_up = False
         self._told(whole=True)
         if self._is_closing:
             self._transport.close()
@@ -183,8 +188,7 @@ class _Connection(asyncio.Protocol):
         self._go_on()
 
     def _go_on(self) -> None:
-        assert self._transport is not None
-        while not (self._is_closing or self._transport.get_write_buffer_size()):
+        while not (self._is_closing or self._is_held_up):
             end = self._buffer.find(b"\r\n\r\n")
             if end < 0:
                 if len(self._buffer) > _MAX_HEAD:
@@ -256,7 +260,7 @@ class _Connection(asyncio.Protocol):
         self.deadline = time.monotonic() + _REQUEST_S
         self._is_closing = not keep
         self._transport.write("\r\n".join([*head, "", ""]).encode("latin-1") + (b"" if is_head else body))
-        if self._transport.get_write_buffer_size() == 0:
+        if not self._is_held_up:
             self._told(whole=True)
             if self._is_closing:
                 self._transport.close()

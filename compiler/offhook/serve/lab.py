@@ -9,8 +9,9 @@ from __future__ import annotations
 import queue
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Protocol
 
 from offhook.problem import Problem
@@ -88,6 +89,13 @@ class Server(Protocol):
 
     def close(self) -> None:
         """Stop."""
+
+
+def load(protocols: Iterable[str]) -> None:
+    """Load what the servers of protocols need: another user may not be able to read it later."""
+    for protocol in protocols:
+        for module in _MODULES[protocol]:
+            import_module(module)
 
 
 Entry = Line | Renewed | Kept | Asking | Exception | None
@@ -198,3 +206,12 @@ _SERVERS: Mapping[str, Callable[[Lab, socket.socket, Bound], Server]] = {
     PNP: _pnp,
 }
 """Protocol -> what starts its server."""
+
+_MODULES: Mapping[str, tuple[str, ...]] = {
+    HTTP: ("offhook.serve.http",),
+    HTTPS: ("offhook.serve.http",),
+    TFTP: ("offhook.serve.tftp",),
+    FTP: ("offhook.serve.ftp", "pyftpdlib.servers", "pyftpdlib.handlers"),
+    PNP: ("offhook.serve.pnp", "encodings.idna"),
+}
+"""Protocol -> the modules of its server, which are loaded when it is wanted."""

@@ -23,7 +23,6 @@ class Listening:
     """What to listen on: an address, and a port for each protocol that is wanted, 0 for any free one.
 
     `optional` protocols may be left out where the system refuses. `certificate` and `key` are PEM files for HTTPS.
-    `user` is who to be afterwards, "" for the same as now.
     """
 
     host: str
@@ -31,7 +30,6 @@ class Listening:
     optional: frozenset[str] = frozenset()
     certificate: Path | None = None
     key: Path | None = None
-    user: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +47,7 @@ class Bound:
 
 
 def bind(listening: Listening) -> Bound:
-    """Bind everything and read the key, then become the user: nothing after it needs more rights.
+    """Bind everything and read the key: nothing after it needs root's rights.
 
     Raises OffhookError where the system refuses; nothing is left bound then.
     """
@@ -63,14 +61,11 @@ def bind(listening: Listening) -> Bound:
                 if protocol not in listening.optional:
                     raise
                 left_out[protocol] = error.message
-        bound = Bound(made, left_out, _tls(listening) if listening.certificate else None)
-        if listening.user:
-            drop_privileges(listening.user)
+        return Bound(made, left_out, _tls(listening) if listening.certificate else None)
     except OffhookError:
         for sock in made.values():
             sock.close()
         raise
-    return bound
 
 
 def tcp(host: str, port: int) -> socket.socket:

@@ -13,11 +13,8 @@ from offhook.serve.lab import Credentials, Terms
 from offhook.verify.expected import credentials
 
 
-def terms_of(fleet: Fleet, *, url: str = "", for_all: bool = False) -> Terms:
-    """Return whom a fleet's environment admits, and by what password.
-
-    `url` and `for_all` are plug and play's, see Terms. Raises OffhookError where the password cannot be opened.
-    """
+def terms_of(fleet: Fleet) -> Terms:
+    """Return whom a fleet's environment admits, and by what password. Raises OffhookError where that stays shut."""
     environment = fleet.environment
     username, password = credentials(fleet)
     scheme = (environment.serve.get("authentication") if environment else None) or "digest"
@@ -25,8 +22,6 @@ def terms_of(fleet: Fleet, *, url: str = "", for_all: bool = False) -> Terms:
         policy_of(environment),
         Credentials(username, password, scheme) if username else None,
         urlsplit((environment.url if environment else None) or "").scheme,
-        url,
-        for_all,
     )
 
 
