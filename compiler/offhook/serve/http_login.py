@@ -24,6 +24,7 @@ BASIC = "basic"
 _HASHES: dict[str, Callable[..., hashlib._Hash]] = {"MD5": hashlib.md5, "SHA-256": hashlib.sha256}
 _NONCE_S = 300
 _MAX_NONCES = 8192
+_ESCAPED = re.compile(r"\\(.)")
 _FIELD = re.compile(r'([A-Za-z]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))\s*(?:,|$)')
 
 
@@ -61,7 +62,11 @@ class Login:
         ]
 
     def check(self, method: str, target: str, header: str) -> Verdict:
-        """Return what an Authorization header is worth for a request; `target` is the request line's."""
+        """Return what an Authorization header is worth for a request; `target` is the request line's.
+
+        Both are bytes read as Latin-1, as HTTP has them.
+        """
+        target, header = _text(target), _text(header)
         scheme, _, rest = header.strip().partition(" ")
         if scheme.lower() != self._scheme:
             return Verdict(False)
@@ -76,19 +81,19 @@ class Login:
         return Verdict(hmac.compare_digest(shown, wanted))
 
     def _digest(self, method: str, target: str, rest: str) -> Verdict:
-        fields = {name.lower(): plain or quoted for name, quoted, plain in _FIELD.findall(rest)}
+        fields = {name.lower(): plain or _ESCAPED.sub(r"\1", quoted) for name, quoted, plain in _FIELD.findall(rest)}
         name = fields.get("algorithm", "MD5").upper()
         if name not in _HASHES or fields.get("qop") != "auth" or fields.get("uri") != target:
             return Verdict(False)
 
         def hashed(*words: str) -> str:
-            return _HASHES[name](":".join(words).encode("utf-8", "surrogateescape")).hexdigest()
+            return _HASHES[name](_bytes(":".join(words))).hexdigest()
 
         nonce, count = fields.get("nonce", ""), fields.get("nc", "")
         user = hashed(self._username, "phones", self._password.text)
         wanted = hashed(user, nonce, count, fields.get("cnonce", ""), "auth", hashed(method, target))
-        is_known = hmac.compare_digest(fields.get("username", "").encode(), self._username.encode())
-        is_right = hmac.compare_digest(fields.get("response", "").lower().encode(), wanted.encode())
+        is_known = hmac.compare_digest(_bytes(fields.get("username", "")), self._username.encode())
+        is_right = hmac.compare_digest(_bytes(fields.get("response", "").lower()), wanted.encode())
         if not (is_known and is_right):
             return Verdict(False)
         is_fresh = re.fullmatch(r"[0-9a-fA-F]{8}", count) is not None and self._is_fresh(nonce, int(count, 16))
@@ -99,12 +104,12 @@ class Login:
         return f"{stamp}.{self._signed(stamp)}"
 
     def _signed(self, stamp: str) -> str:
-        return hmac.digest(self._key, stamp.encode(), "sha256").hex()[:32]
+        return hmac.digest(self._key, _bytes(stamp), "sha256").hex()[:32]
 
     def _is_fresh(self, nonce: str, count: int) -> bool:
         """Tell whether a nonce is ours, not too old, and its counter higher than it was."""
         stamp, _, signature = nonce.rpartition(".")
-        if not hmac.compare_digest(signature.encode(), self._signed(stamp).encode()):
+        if not hmac.compare_digest(_bytes(signature), self._signed(stamp).encode()):
             return False
         made = _made(nonce)
         if self._clock() - made > _NONCE_S or count <= self._used.get(nonce, 0):
@@ -117,6 +122,14 @@ class Login:
             # what is forgotten could be replayed, so everything as old as it is refused from now on
             self._forgotten_s = max(self._forgotten_s, _made(self._used.popitem(last=False)[0]))
         return True
+
+
+def _text(latin: str) -> str:
+    return latin.encode("latin-1", "replace").decode("utf-8", "surrogateescape")
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _made(nonce: str) -> float:

@@ -244,6 +244,7 @@ class TftpServer:
 
     def _send(self, transfer: _Transfer) -> None:
         """Send the options, or the blocks of a window, and wait for what the client says to them."""
+        transfer.due_s = self._clock() + transfer.repeat_s
         if transfer.acked < 0:
             self._say(transfer.sock, transfer.options)
         else:
@@ -251,7 +252,6 @@ class TftpServer:
                 start = (number - 1) * transfer.block
                 head = struct.pack("!HH", _DATA, number & 0xFFFF)
                 self._say(transfer.sock, head + transfer.data[start : start + transfer.block])
-        transfer.due_s = self._clock() + transfer.repeat_s
         if not transfer.is_timed:
             self._time(transfer)
 
