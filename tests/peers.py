@@ -77,6 +77,19 @@ def tftpd(root: Path) -> Iterator[str]:
 
 
 @contextmanager
+def atftpd(root: Path) -> Iterator[str]:
+    """Serve the folder with atftpd; gives tftp://127.0.0.1:PORT/."""
+    executable = program("atftpd")
+
+    def command(port: int) -> list[str]:
+        words = [executable, "--daemon", "--no-fork", "--user", "root.root", "--logfile", "/dev/null"]
+        return [*words, "--port", str(port), "--bind-address", "127.0.0.1", str(root)]
+
+    with _running(command, _answers_tftp, udp=True) as port:
+        yield f"tftp://127.0.0.1:{port}/"
+
+
+@contextmanager
 def nginx(root: Path, *, tls: Certificate | None = None, user: str | None = None, password: str = "") -> Iterator[str]:
     """Serve the folder with nginx, over TLS and behind Basic authentication if asked; gives the URL."""
     executable = program("nginx")
@@ -505,6 +518,16 @@ def make_certificate(folder: Path) -> Certificate:
         *("-CAcreateserial", "-out", str(certificate), "-days", "1", "-extfile", str(extensions)),
     )
     return Certificate(ca, certificate, key)
+
+
+@contextmanager
+def process(words: Sequence[str], *, patience_s: float = 5) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program until the block ends; whoever asks for it sees when it is ready."""
+    made = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield made
+    finally:
+        _stop(made, patience_s)
 
 
 @contextmanager

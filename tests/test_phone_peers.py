@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -9,8 +10,10 @@ from pathlib import Path
 import pytest
 
 import peers
+from labs import OFFHOOK
+from networks import cable
 from offhook.phone.boot import BootResult, FetchOptions, Request, boot
-from peers import Certificate, ftpd, lighttpd_digest, make_certificate, nginx, tftpd
+from peers import Certificate, atftpd, ftpd, lighttpd_digest, make_certificate, nginx, tftpd
 
 MAC = "0021f222b01d"
 PASSWORD = 's3 cr"et:ü'
@@ -63,13 +66,32 @@ def from_file(root: Path) -> Iterator[str]:
     yield root.as_uri() + "/"
 
 
-@pytest.mark.parametrize("serve", [from_file, tftpd, nginx])
+@pytest.mark.parametrize("serve", [from_file, tftpd, atftpd, nginx])
 def test_open_server(root: Path, serve: Callable[[Path], AbstractContextManager[str]]) -> None:
     with serve(root) as url:
         assert boot(MAC, url) == expected(url)
 
 
-@pytest.mark.parametrize("serve", [from_file, tftpd, nginx])
+def test_dnsmasq(root: Path) -> None:
+    """Its TFTP has port 69 only: it gets a network of its own."""
+    with cable() as (server, phone):
+        words = [peers.program("dnsmasq"), "-k", "-C", "/dev/null", "-p", "0", "-u", "root", "-x", f"{root}/../pid"]
+        with peers.process(server.command(*words, "--enable-tftp", "--tftp-root", str(root))):
+            url = f"tftp://{server.address}/"
+            ask = (str(OFFHOOK), "boot", MAC, "--from", url, "--format", "json")
+            for _ in range(100):
+                answer = phone.run(*ask)
+                if answer.returncode == 0:
+                    break
+            found = json.loads(answer.stdout)
+    wanted = expected(url)
+    assert found["settings"] == SETTINGS
+    assert [(one["url"], one["result"], one["bytes"]) for one in found["requests"]] == [
+        (one.url, one.result, one.bytes) for one in wanted.requests
+    ]
+
+
+@pytest.mark.parametrize("serve", [from_file, tftpd, atftpd, nginx])
 def test_empty_folder(tmp_path: Path, serve: Callable[[Path], AbstractContextManager[str]]) -> None:
     with serve(tmp_path) as url:
         result = boot(MAC, url, memory={"a": "1"})

@@ -245,12 +245,15 @@ def _heard(lab: Lab) -> Iterator[None]:
     from offhook.serve.lab import Asking
 
     wanted = {signal.SIGINT: None, signal.SIGTERM: None, signal.SIGUSR1: Asking()}
+    # a bug in a server's thread ends the run, with its report
+    threading.excepthook = lambda fault: lab.put(fault.exc_value if isinstance(fault.exc_value, Exception) else None)
     former = {number: signal.signal(number, lambda *_, entry=entry: lab.put(entry)) for number, entry in wanted.items()}
     if sys.stdin is not None and sys.stdin.isatty():
         threading.Thread(target=_listen, args=(lab,), name="keys", daemon=True).start()
     try:
         yield
     finally:
+        threading.excepthook = threading.__excepthook__
         for number, handler in former.items():
             signal.signal(number, handler)
 
