@@ -60,9 +60,16 @@ class LabServer:
 
 @contextmanager
 def serving(
-    folder: Path, *options: str, where: Sequence[str] = (), secrets: dict[str, str] | None = None
+    folder: Path,
+    *options: str,
+    where: Sequence[str] = (),
+    secrets: dict[str, str] | None = None,
+    quiet: bool = False,
 ) -> Iterator[LabServer]:
-    """Run `offhook serve` on a fleet, on free ports unless `options` say others, without plug and play."""
+    """Run `offhook serve` on a fleet, on free ports unless `options` say others, without plug and play.
+
+    With `quiet` nobody reads what it prints after its first line: what that takes is not this process's.
+    """
     words = [*where, str(OFFHOOK), "-C", str(folder), "serve", "--format", "json"]
     if "--http" not in options:
         words += ["--http", "0"]
@@ -79,7 +86,8 @@ def serving(
     def read() -> None:
         assert process.stdout is not None
         for line in process.stdout:
-            made.lines.put(line)
+            if not quiet or made.lines.empty():
+                made.lines.put(line)
         made.lines.put("")
 
     def complain() -> None:

@@ -26,7 +26,7 @@ from networks import cable
 from offhook.serve.desk import NOT_LISTED, OK, Desk, Event, Policy
 from offhook.serve.pnp import NO_ANSWER, PnpServer
 from offhook.serve.pnp_exchange import Answerer, accepted, answer_in, notify, subscription_in
-from offhook.serve.shelf import Shelf
+from offhook.serve.shelf import shelf_of
 from offhook.sip.message import Request, Response, parse
 from pnp_phone import CALL_ID, confirmation, subscribe
 
@@ -52,7 +52,7 @@ class Responder:
 
     def __init__(self, *, for_all: bool = False) -> None:
         self.events: list[Event] = []
-        shelf = Shelf({f"{MAC}.cfg": b"x"}, {f"{MAC}.cfg": MAC}, {MAC: "Front desk"}, "a test")
+        shelf = shelf_of([(f"{MAC}.cfg", b"x", MAC)], phones={MAC: "Front desk"}, revision="a test")
         listening = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         listening.bind(("127.0.0.1", 0))
         self.clock = Clock()

@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -22,6 +21,7 @@ import peers
 from offhook.phone.boot import boot
 from offhook.serve.desk import FORBIDDEN, OK, TFTP, Desk, Policy
 from offhook.serve.listening import udp
+from offhook.serve.shelf import shelf_of
 from offhook.serve.tftp import MAX_OF_ONE, TftpServer
 from shelves import HOSTILE, LARGE, MAC, OWN, ROWS, SHELF, tftp, wait_for
 
@@ -187,7 +187,7 @@ def test_the_last_block_is_never_full(size: int, options: tuple[str, ...]) -> No
 
 def test_block_numbers_go_round() -> None:
     """RFC 1350 has 16 bits; a file of more than 65,535 blocks goes on with 0."""
-    shelf = replace(SHELF, files={"round.bin": ROUND})
+    shelf = shelf_of([("round.bin", ROUND, "")], phones={}, revision="a test")
     with tftp(shelf=shelf) as lab, closing(Client(lab.port)) as client:
         assert client.fetch("round.bin", "blksize", "8", "windowsize", "16") == ROUND
 
@@ -443,7 +443,7 @@ MIDDLE = b"0123456789abcdef" * 400
 @pytest.mark.peer
 @pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 8))])
 def test_every_file_comes_whole_through_loss_and_disorder(seed: int, tmp_path: Path) -> None:
-    shelf = replace(SHELF, files={**SHELF.files, "middle.bin": MIDDLE})
+    shelf = shelf_of([*ROWS, ("middle.bin", MIDDLE, "")], phones=SHELF.phones, revision="a test")
     with tftp(shelf=shelf) as lab, closing(Relay(lab.port, seed, 0.1)) as lossy:
         here = f"tftp://127.0.0.1:{lossy.port}"
         running = {

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -27,6 +28,8 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _USUAL = -1
 _LOW = 1024
+_BUSY = 8
+_BREATH_S = 0.05
 _SELF_SIGNED = "openssl req -x509 -newkey rsa:2048 -nodes -days 90 -subj /CN=lab -keyout key.pem -out cert.pem"
 
 
@@ -298,11 +301,18 @@ def _tell(lab: Lab, style: str) -> None:
     entry_of, summary_of = (
         (words.entry_json, words.summary_json) if style == "json" else (words.entry_text, words.summary_text)
     )
-    while (entry := lab.lines.get()) is not None:
-        if isinstance(entry, Exception):
-            raise entry
-        _say(summary_of(lab.rows(), lab.lost) if isinstance(entry, Asking) else entry_of(entry))
-    _say(summary_of(lab.rows(), lab.lost))
+    while True:
+        texts = []
+        for entry in lab.waiting():
+            if isinstance(entry, Exception):
+                raise entry
+            texts.append(summary_of(lab.rows(), lab.lost) if isinstance(entry, Asking | None) else entry_of(entry))
+            if entry is None:
+                _say("\n".join(texts))
+                return
+        _say("\n".join(texts))
+        if len(texts) > _BUSY:
+            time.sleep(_BREATH_S)  # a line at a time would cost the servers more than the line does
 
 
 def _say(text: str) -> None:

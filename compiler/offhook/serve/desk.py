@@ -42,11 +42,15 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a request gets: OK with the content, or NOT_FOUND, FORBIDDEN, UNAUTHORIZED. `path` is as on the shelf."""
+    """What a request gets: OK with the content and its tag, or NOT_FOUND, FORBIDDEN, UNAUTHORIZED.
+
+    `path` is as on the shelf.
+    """
 
     result: str
     path: str = ""
     data: bytes = field(default=b"", repr=False)
+    tag: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,7 @@ class Event:
     """One line of the log: who asked for what, what it got, how many bytes of it arrived, and whether all did.
 
     `mac` is the phone's, where the name or the User-Agent has one. `name` is as on the shelf; it may hold anything that
-    a client can send. `data` is what was handed out.
+    a client can send. `tag` is that of what was handed out.
     """
 
     protocol: str
@@ -81,7 +85,7 @@ class Event:
     sent_bytes: int = 0
     whole: bool = True
     user_agent: str = field(default="", repr=False)
-    data: bytes = field(default=b"", repr=False)
+    tag: str = ""
 
 
 class Desk:
@@ -131,7 +135,7 @@ class Desk:
             return Reply(NOT_FOUND, path)
         if path in shelf.owners and not self._admits(asked):
             return Reply(FORBIDDEN, path)
-        return Reply(OK, path, data)
+        return Reply(OK, path, data, shelf.tag(path))
 
     def _admits(self, asked: Asked) -> bool:
         if asked.protocol not in self.policy.own_by:
@@ -148,6 +152,6 @@ class Desk:
     def _say(self, asked: Asked, reply: Reply, count: int, *, whole: bool) -> None:
         mac = mac_in(reply.path) or mac_in(asked.user_agent)
         event = Event(
-            asked.protocol, asked.client, mac, reply.path, reply.result, count, whole, asked.user_agent, reply.data
+            asked.protocol, asked.client, mac, reply.path, reply.result, count, whole, asked.user_agent, reply.tag
         )
         self.tell(event)

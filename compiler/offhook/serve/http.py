@@ -9,7 +9,6 @@ react by giving up (facts, "Boot").
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import re
 import socket
 import ssl
@@ -232,7 +231,7 @@ class _Connection(asyncio.Protocol):
         if reply.result != OK:
             self._write(404, [], b"not found\n", keep=keep, is_head=method == "HEAD")
             return
-        tag = f'"{hashlib.blake2b(reply.data, digest_size=8).hexdigest()}"'
+        tag = f'"{reply.tag}"'
         more = [f"Content-Type: {content_type(reply.path)}", f"ETag: {tag}", "Accept-Ranges: bytes"]
         status, body = 200, reply.data
         if tag in fields.get("if-none-match", ""):

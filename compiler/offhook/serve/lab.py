@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import socket
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Protocol
@@ -23,6 +23,7 @@ from offhook.serve.seen import Row, Seen
 from offhook.serve.shelf import Shelf
 
 _MAX_WAITING = 10_000
+_AT_ONCE = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +151,16 @@ class Lab:
             self.lost += 1
         else:
             self.lines.put(entry)
+
+    def waiting(self) -> Iterator[Entry]:
+        """Wait for an entry, and give it and those that wait behind it, None at most as the last."""
+        entry = self.lines.get()
+        for _ in range(_AT_ONCE):
+            yield entry
+            if entry is None or self.lines.empty():
+                return
+            entry = self.lines.get()
+        yield entry
 
     def close(self) -> None:
         """Stop every server."""

@@ -6,7 +6,6 @@ remembered; of what else asks, only so much that invented MACs cannot fill the m
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -42,7 +41,7 @@ class _Record:
     sent_bytes: int = 0
     last: Event | None = None
     last_at: float = 0.0
-    has: dict[str, bytes] = field(default_factory=dict)  # path -> digest of what was fetched whole
+    has: dict[str, str] = field(default_factory=dict)  # path -> tag of what was fetched whole
 
 
 class Seen:
@@ -61,7 +60,7 @@ class Seen:
             record.sent_bytes += event.sent_bytes if event.protocol != PNP else 0
             record.last, record.last_at = event, at
             if event.result == OK and event.whole and event.mac and shelf.owners.get(event.name) == event.mac:
-                record.has[event.name] = _digest(event.data)
+                record.has[event.name] = event.tag
             return self._state(event.mac, record, shelf) if event.mac else ""
 
     def rows(self, shelf: Shelf) -> list[Row]:
@@ -97,9 +96,5 @@ class Seen:
             return ASKED
         if not all(path in record.has for path in configuration):
             return STALE if any(path.endswith(".cfg") for path in record.has) else ASKED
-        same = all(record.has[path] == _digest(shelf.files[path]) for path in own if path in record.has)
+        same = all(record.has[path] == shelf.tag(path) for path in own if path in record.has)
         return CURRENT if same else STALE
-
-
-def _digest(data: bytes) -> bytes:
-    return hashlib.blake2b(data, digest_size=16).digest()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from offhook.mac import parse_mac
@@ -21,20 +22,34 @@ class Shelf:
     owners: Mapping[str, str] = field(repr=False)
     phones: Mapping[str, str] = field(repr=False)
     revision: str
+    _own: Mapping[str, Sequence[str]] = field(repr=False, compare=False)
+    _tags: dict[str, str] = field(repr=False, compare=False, default_factory=dict)
 
-    def own_paths(self, mac: str) -> list[str]:
+    def own_paths(self, mac: str) -> Sequence[str]:
         """Return the paths of a phone's own files, sorted."""
-        return sorted(path for path, owner in self.owners.items() if owner == mac)
+        return self._own.get(mac, ())
+
+    def tag(self, path: str) -> str:
+        """Return what two files have in common when they are the same: a digest, made once, when it is asked for."""
+        found = self._tags.get(path)
+        if found is None:
+            found = self._tags[path] = hashlib.blake2b(self.files[path], digest_size=16).hexdigest()
+        return found
 
 
 def shelf_of(files: Iterable[tuple[str, bytes, str]], *, phones: Mapping[str, str], revision: str) -> Shelf:
     """Return a shelf of (path, content, owner) rows; the owner is "" for a file that several phones share."""
-    rows = list(files)
+    rows = sorted(files)
+    own: dict[str, list[str]] = {}
+    for path, _, owner in rows:
+        if owner:
+            own.setdefault(owner, []).append(path)
     return Shelf(
         {path: data for path, data, _ in rows},
         {path: owner for path, _, owner in rows if owner},
         dict(phones),
         revision,
+        own,
     )
 
 

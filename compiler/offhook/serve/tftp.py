@@ -15,7 +15,7 @@ import socket
 import struct
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -34,7 +34,8 @@ _MAX_BLOCK = 1428
 _MAX_WINDOW = 16
 _TRIES = 6
 _REPEAT_S = 1.0
-_REQUESTS_AT_ONCE = 64
+_REQUESTS_AT_ONCE = 16
+_MAX_INBOX = 8192
 _IP_PKTINFO = getattr(socket, "IP_PKTINFO", 8)  # of <linux/in.h>, which Python's module does not name yet
 
 Address = tuple[str, int]
@@ -77,6 +78,7 @@ class TftpServer:
         self._of_address: Counter[str] = Counter()
         self._timers: list[tuple[float, int, _Transfer]] = []
         self._order = itertools.count()
+        self._inbox: deque[tuple[bytes, Address, str]] = deque()
         self._selector = selectors.DefaultSelector()
         self._wake, self._waked = os.pipe()
         listening.setblocking(False)
@@ -103,8 +105,10 @@ class TftpServer:
             for key, _ in self._selector.select(self._pause_s()):
                 if key.data is not None:
                     self._heard(key.data)
-                elif key.fileobj is self._listening:
-                    self._requests()
+            # a whole building asks in a moment after a power cut, and the system keeps a few hundred packets only
+            self._collect()
+            for _ in range(min(len(self._inbox), _REQUESTS_AT_ONCE)):
+                self._request(*self._inbox.popleft())
             self._repeat()
         for transfer in list(self._transfers.values()):
             self._end(transfer, whole=False)
@@ -114,20 +118,23 @@ class TftpServer:
         os.close(self._waked)
 
     def _pause_s(self) -> float | None:
+        if self._inbox:
+            return 0.0
         return max(0.0, self._timers[0][0] - self._clock()) if self._timers else None
 
     # requests
 
-    def _requests(self) -> None:
-        """Take up what has come in, but no more at once than leaves time for the transfers that run."""
-        for _ in range(_REQUESTS_AT_ONCE):
+    def _collect(self) -> None:
+        """Take what has come to the server's own port; what is too much is lost, and asked for again."""
+        for _ in range(_MAX_INBOX):
             try:
                 packet, about, _, client = self._listening.recvmsg(_MAX_REQUEST + 1, 256)
             except BlockingIOError:
                 return
             except OSError:
                 continue  # an earlier answer could not be delivered
-            self._request(packet, client, _local(about))
+            if len(self._inbox) < _MAX_INBOX:
+                self._inbox.append((packet, client, _local(about)))
 
     def _request(self, packet: bytes, client: Address, local: str) -> None:
         """Answer one datagram to the server's own port."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 _LOOK_S = 0.2
 _MOST_LOOKS = 10
+_SHARE = 9
+"""A large folder is looked at less often, so that looking takes a tenth of the time at most."""
 
 Stamp = frozenset[tuple[str, int, int, int]]
 
@@ -50,8 +53,11 @@ class Watch:
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._end.wait(self._every_s):
+        pause_s = self._every_s
+        while not self._end.wait(pause_s):
+            began = time.monotonic()
             now = self._look()
+            pause_s = max(self._every_s, _SHARE * (time.monotonic() - began))
             if now == self._known:
                 continue
             # an editor or git writes several files: wait until two looks see the same
