@@ -38,7 +38,7 @@ FLOW = [
     {"compile", "cache", "again"},
     {"diff"},
     {"history"},
-    {"report", "phone", "review", "publish", "verify", "serve"},
+    {"report", "phone", "review", "publish", "verify", "serve", "dhcp"},
     {"cli"},
 ]
 """The order of the flow: a module imports from its own row or an earlier one, never from a later one."""

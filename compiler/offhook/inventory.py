@@ -259,6 +259,7 @@ def _site(file: InventoryFile, key: str, body: Mapping[str, Any]) -> Site:
         settings=get("settings", _NONE),
         unchecked=get("settings_unchecked", _NONE),
         vars=get("vars", _NONE),
+        subnets=tuple(get("subnets", ())),
     )
 
 

@@ -111,7 +111,7 @@ class Fleet(Entity):
 
 @dataclass(frozen=True, slots=True)
 class Site(Entity):
-    """A place where phones stand."""
+    """A place where phones stand; `subnets` are its phones' IPv4 networks, as written."""
 
     id: str
     description: str | None
@@ -124,6 +124,7 @@ class Site(Entity):
     settings: Text
     unchecked: Text
     vars: Text
+    subnets: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

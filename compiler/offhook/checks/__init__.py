@@ -15,6 +15,7 @@ from offhook.checks import (
     phones,
     references,
     secrets,
+    subnets,
 )
 from offhook.checks.subject import Subject
 from offhook.inventory import Inventory
@@ -36,6 +37,7 @@ TABLE: tuple[Check, ...] = (
     secrets.check,
     clock.check,
     delivery.check,
+    subnets.check,
 )
 
 

@@ -65,6 +65,7 @@ _LINKS = {
     "fixed-check": (ERROR, "a check whose severity cannot be changed"),
     "phonebook-url": (ERROR, "phonebooks without an address to fetch them from"),
     "word-not-in-dialect": (ERROR, "a word that the phone's dialect cannot say"),
+    "site-subnet": (ERROR, "a site's subnet that is none, or that another site has, too"),
     "pin-without-url": (ERROR, "pin without an address to pin"),
     "publish-without-state": (ERROR, "a server to publish to, and no place for the manifest"),
 }

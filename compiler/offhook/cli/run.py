@@ -29,9 +29,11 @@ VERBS = {
     "rollback": "publish what was released before, once more",
     "boot": "a virtual phone: its requests, and what it ends with",
     "verify": "virtual phones boot from the live root, and are held against what was released",
+    "dhcp": "what a DHCP server has to say for phones to find their server",
+    "provision-page": "what to type into a phone's Provision page",
     "serve": "a lab server: phones configure themselves from it, and its log says which has what",
 }
-"""Verb -> its line in --help. Each is the click command of that name in the module of that name."""
+"""Verb -> its line in --help. Each is the click command of that name in the module of that name, with _ for -."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +58,8 @@ class Verbs(click.Group):
         """Return a verb's command."""
         if cmd_name not in VERBS:
             return None
-        module = importlib.import_module(f"offhook.cli.{cmd_name}")
-        command: click.Command = getattr(module, cmd_name)
+        module = importlib.import_module(f"offhook.cli.{cmd_name.replace('-', '_')}")
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
