@@ -15,8 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import jsonschema
+
+import inventories
+
 OFFHOOK = Path(sys.executable).parent / "offhook"
 PATIENCE_S = 60
+SCHEMA = jsonschema.Draft202012Validator(json.loads((inventories.ROOT / "schema/output/serve.schema.json").read_text()))
 
 
 @dataclass(slots=True)
@@ -44,6 +49,7 @@ class LabServer:
             line = self.lines.get(timeout=PATIENCE_S)
             assert line, f"it ended: {''.join(self.errors)}"
             entry: dict[str, Any] = json.loads(line)
+            SCHEMA.validate(entry)
             if entry["kind"] == kind:
                 return entry
 

@@ -45,6 +45,7 @@ import repositories
 from offhook.cli.run import VERBS
 from offhook.compile import read_fleet
 from offhook.flyingvoice.catalogue import parameters
+from offhook.phone.boot import FetchOptions, boot
 from offhook.phone.trace import shown_settings
 from offhook.problem import OffhookError
 from offhook.publish.carry.carrying import begin, carry, hold_of
@@ -474,6 +475,9 @@ CALLS: dict[str, list[tuple[str, int | None]]] = {
         (f"verify layered {MAC} --via file://BASE/served/layered/ --rev HEAD --jobs 1", 0),
         ("-v verify file://BASE/served/production/ --env layered", 0),
     ],
+    "dhcp": [(f"-v dhcp production --format {server}", 0) for server in ("dnsmasq", "kea", "isc")],
+    "provision-page": [(f"-v provision-page production --format {style}", 0) for style in ("text", "json")],
+    "serve": [("serve --http off --tftp off", 2)],  # one that serves has a test of its own
 }
 """Verb -> calls with all options that matter, and how each ends, in an order in which they can be made."""
 
@@ -499,6 +503,56 @@ def test_every_verb_in_every_format(lab: Lab) -> None:
     # what a phone remembers is what it was told: the one file with passwords, and it is asked for
     memory = lab.base / "plans" / "phone.json"
     assert stat.S_IMODE(memory.stat().st_mode) == 0o600
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("style", ["text", "json"])
+def test_a_lab_server_shows_no_password(lab: Lab, style: str) -> None:
+    """Phones log in and get theirs, others fail to; the inventory breaks and is mended; secrets go and come back."""
+    words = [
+        "-v",
+        "serve",
+        "--env",
+        "production",
+        "--format",
+        style,
+        "--http",
+        "0",
+        "--tftp",
+        "0",
+        "--ftp",
+        "0",
+        "--no-pnp",
+    ]
+    with lab.started(*words) as process:
+        assert process.stdout is not None
+        shown = [process.stdout.readline() for _ in range(4 if style == "text" else 1)]
+        ports = dict(re.findall(r"(http|tftp|ftp)://[0-9.]+:([0-9]+)/", b"".join(shown).decode()))
+        known = FetchOptions(username="phone", password=lab.values["provisioning/password"])
+        for protocol, port in ports.items():
+            url = f"{protocol}://127.0.0.1:{port}/"
+            for options in (known, FetchOptions(username="phone", password=lab.values["berlin/bob"]), FetchOptions()):
+                result = boot(MAC, url, options=options)
+                assert result.complete or options is not known or protocol == "tftp"
+        path = lab.fleet / "inventory/fleet.yaml"
+        former = path.read_text()
+        for text in (
+            "sip: {{{",
+            former,
+            former.replace("secret:web/admin", "secret:web/nothing"),
+            former + "vars: {}\n",
+        ):
+            path.write_text(text)
+            time.sleep(1)
+        process.send_signal(signal.SIGUSR1)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGTERM)
+        output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert len(ports) == 3
+    assert b"current" in output
+    lab.clean({"the log": b"".join(shown) + output, "errors": errors})
+    lab.sweep()
 
 
 @pytest.mark.parametrize("closed", [False, True])
