@@ -82,6 +82,7 @@ def test_a_phone_boots_to_what_was_compiled(lab_fleet: Path, protocol: str) -> N
         # over TFTP and FTP the server knows a moment later than the phone that the file was taken
         wait_for(lambda: lab.summary()[MAC]["state"] == "current")
     assert result.complete
+    assert lab.errors == []
     expected = compiled(lab_fleet)
     assert {name: result.settings[name] for name in expected} == expected
 

@@ -146,7 +146,8 @@ def _ports(protocols: Mapping[str, int | None], *, real_ports: bool, pnp: bool) 
     from offhook.serve.desk import PNP
 
     usual = REAL_PORTS if real_ports else LAB_PORTS
-    ports = {name: usual[name] if port == _USUAL else port for name, port in protocols.items() if port is not None}
+    given = {name: protocols[name] for name in usual if name in protocols}
+    ports = {name: usual[name] if port == _USUAL else port for name, port in given.items() if port is not None}
     if not ports:
         raise click.UsageError("nothing to hand files out by: every protocol is off")
     return {**ports, PNP: LAB_PORTS[PNP]} if pnp else ports

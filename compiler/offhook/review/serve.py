@@ -29,7 +29,7 @@ def entry_text(entry: Entry) -> str:
     if isinstance(entry, Line):
         return _line(entry)
     if isinstance(entry, Renewed):
-        what = f"{count(entry.files, 'file')} differ" if entry.files != 1 else "1 file differs"
+        what = {0: "no file differs", 1: "1 file differs"}.get(entry.files, f"{entry.files:,} files differ")
         whose = f", of {listed(entry.macs, limit=2)}" if entry.macs else ""
         return style(f"-- {one_line(entry.revision)}, compiled anew: {what}{whose}", fg="cyan")
     if isinstance(entry, Kept):
@@ -79,7 +79,7 @@ def summary_text(rows: Sequence[Row], lost: int) -> str:
     lines = [""]
     if shown:
         lines.append(
-            style(f"{'MAC':<12}  {'label':<{_LABEL}}  {'state':<22}  {'asked':>6}  {'bytes':>10}  last", bold=True)
+            style(f"{'phone':<12}  {'label':<{_LABEL}}  {'state':<22}  {'asked':>6}  {'bytes':>10}  last", bold=True)
         )
     lines += map(_row, shown)
     if len(rows) > len(shown):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
+import logging
 import os
 import socket
 import stat
@@ -22,6 +23,7 @@ from offhook.serve.desk import FORBIDDEN, FTP, OK, Asked, Desk, Reply
 MAX_CONNECTIONS = 512
 MAX_OF_ONE = 256
 _IDLE_S = 30
+_LOOK_S = 0.2
 _NAME = "phones"
 
 
@@ -42,7 +44,7 @@ class FtpServer:
 
     def _run(self) -> None:
         while not self._is_closing:
-            self._server.serve_forever(timeout=0.2, blocking=False, handle_exit=False)
+            self._server.ioloop.loop(timeout=_LOOK_S, blocking=False)
         self._server.close_all()
 
 
@@ -151,6 +153,7 @@ def serve_ftp(desk: Desk, listening: socket.socket, *, login: tuple[str, str] | 
 
         logline = logerror = log
 
+    logging.getLogger("pyftpdlib").setLevel(logging.CRITICAL)  # the desk tells what there is to tell
     Session.authorizer = _authorizer(login)
     with contextlib.suppress(AttributeError):
         Sending.timeout = _IDLE_S
