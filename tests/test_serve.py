@@ -114,6 +114,32 @@ def test_the_log_says_who_asked_for_what_and_what_it_runs(lab_fleet: Path) -> No
     assert summary[MAC]["requests"] == 6
 
 
+def test_a_phone_of_the_layered_layout_is_known_by_all_its_files(tmp_path: Path) -> None:
+    folder = fleet(tmp_path / "fleet", layout="layered")
+    with serving(folder, secrets=SECRETS) as lab:
+        assert boot(MAC, lab.http).complete
+        assert lab.summary()[MAC]["state"] == "current"
+        edit(folder, "extension: '0101'", "extension: '0109'", "accounts/all.yaml")
+        assert lab.next("tree")["macs"] == [MAC]
+        assert lab.summary()[MAC]["state"] == "stale"
+        boot(MAC, lab.http)
+        assert lab.summary()[MAC]["state"] == "current"
+
+
+def test_looking_at_a_file_is_not_having_it(lab_fleet: Path) -> None:
+    with serving(lab_fleet, secrets=SECRETS) as lab:
+        for words in (["-I"], ["-r", "0-9"]):
+            subprocess.run(["curl", "-s", "-o", "/dev/null", *words, f"{lab.http}{MAC}.cfg"], check=True)
+            assert lab.next()["whole"] is False
+        assert lab.summary()[MAC]["state"] == "asked, has nothing yet"
+
+
+def test_a_change_of_whom_to_admit_is_told(lab_fleet: Path) -> None:
+    with serving(lab_fleet, secrets=SECRETS) as lab:
+        edit(lab_fleet, "    accept:", "    serve: {networks: [10.0.0.0/8]}\n    accept:")
+        assert "started anew" in lab.next("note")["text"]
+
+
 def test_a_broken_inventory_keeps_the_last_good_tree_and_says_so(lab_fleet: Path) -> None:
     with serving(lab_fleet, secrets=SECRETS) as lab:
         before = boot(MAC, lab.http)

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
-import sys
-import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,8 +24,6 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _USUAL = -1
 _LOW = 1024
-_BUSY = 8
-_BREATH_S = 0.05
 _SELF_SIGNED = "openssl req -x509 -newkey rsa:2048 -nodes -days 90 -subj /CN=lab -keyout key.pem -out cert.pem"
 
 
@@ -59,12 +53,13 @@ def _port(protocol: str, default: str) -> Callable[[Callable[..., Any]], Callabl
 class _Stock:
     """What is handed out: how it is made anew, or what is wrong with it; the folder that tells when to, None for never.
 
-    `terms` is whom to admit, after the first time.
+    `terms` is whom to admit, after the first time; `rests_on` is what that is made of, as it now stands.
     """
 
     make: Callable[[], Shelf | Sequence[Problem]]
     watched: Path | None
     terms: Callable[[], Terms]
+    rests_on: Callable[[], object] = lambda: None
 
 
 @click.command()
@@ -111,6 +106,7 @@ def serve(
     Phones on the same network that look for a server find it by themselves (plug and play). The tree is compiled anew
     when the inventory changes; while that has mistakes, phones get the last good one. Secrets are opened in memory.
     """
+    from offhook.cli.serve_log import greeting, heard, say, tell
     from offhook.serve.desk import PNP
     from offhook.serve.lab import Lab
     from offhook.serve.listening import Listening, bind
@@ -134,9 +130,9 @@ def serve(
             return PROBLEMS
         terms = replace(stock.terms(), url=pnp_url, for_all=pnp_all)
         notes = [*bound.left_out.values(), *_become(user, stock, bound.sockets)]
-        with closing(Lab(bound, made, terms)) as lab, _renewing(lab, stock, known), _heard(lab):
-            _say(_greeting(lab, host, notes, style))
-            _tell(lab, style)
+        with closing(Lab(bound, made, terms)) as lab, _renewing(lab, stock, known), heard(lab):
+            say(greeting(lab, host, notes, style))
+            tell(lab, style)
     return DONE
 
 
@@ -177,12 +173,14 @@ def _become(user: str, stock: _Stock, protocols: Iterable[str]) -> list[str]:
 
 def _stock(settings: Globals, environment: str | None, rev: str | None, folder: Path | None) -> _Stock:
     from offhook.compile import Fleet, read_fleet
+    from offhook.publish.state.keyed import new_key
     from offhook.serve.lab import Terms
     from offhook.serve.policy import terms_of
     from offhook.serve.stock import compiled, published
     from offhook.source import INVENTORY, find_root
 
     fleets: list[Fleet] = []
+    key = new_key()
 
     def read_anew() -> Fleet:
         # forks while other threads serve would be asking for trouble
@@ -195,10 +193,13 @@ def _stock(settings: Globals, environment: str | None, rev: str | None, folder: 
         fleet = read_anew()
         if fleet.has_errors:
             return fleet.problems
-        made = compiled(fleet)
-        fleets.append(fleet)
-        del fleets[1:]
+        made = compiled(fleet, key)
+        fleets[:] = [fleet]
         return made
+
+    def terms_of_now() -> object:
+        environment = fleets[0].environment if fleets else None
+        return environment and (environment.url, environment.username, environment.password, environment.serve)
 
     def terms() -> Terms:
         return terms_of(fleets[0] if fleets else read_anew())
@@ -208,20 +209,21 @@ def _stock(settings: Globals, environment: str | None, rev: str | None, folder: 
     root = find_root(settings.directory, rev)
     if folder is not None:
         return _Stock(lambda: published(folder), folder, terms)
-    return _Stock(compile_anew, root / INVENTORY if rev is None else None, terms)
+    return _Stock(compile_anew, root / INVENTORY if rev is None else None, terms, terms_of_now)
 
 
 @contextmanager
 def _renewing(lab: Lab, stock: _Stock, known: frozenset[tuple[str, int, int, int]]) -> Iterator[None]:
     """Make the tree anew whenever its folder changes; the last good one is kept while that is not possible."""
     from offhook.problem import ERROR, OffhookError
+    from offhook.serve.lab import Note
     from offhook.serve.shelf import Shelf
     from offhook.serve.watching import Watch, stamp_of
 
     if stock.watched is None:
         yield
         return
-    watched = stock.watched
+    watched, rested_on = stock.watched, [stock.rests_on()]
 
     def renew() -> None:
         try:
@@ -235,87 +237,14 @@ def _renewing(lab: Lab, stock: _Stock, known: frozenset[tuple[str, int, int, int
         else:
             if isinstance(made, Shelf):
                 lab.renew(made)
+                if stock.rests_on() != rested_on[0]:
+                    rested_on[0] = stock.rests_on()
+                    lab.put(
+                        Note("whom the environment admits has changed: that takes offhook serve to be started anew")
+                    )
             else:
                 errors = [one for one in made if one.severity == ERROR]
                 lab.keep("the inventory has mistakes", problems=errors)
 
     with closing(Watch(lambda: stamp_of(watched), known, renew)):
         yield
-
-
-@contextmanager
-def _heard(lab: Lab) -> Iterator[None]:
-    """End on Ctrl-C and SIGTERM; show the summary on SIGUSR1, and on Enter at a terminal."""
-    from offhook.serve.lab import Asking
-
-    wanted = {signal.SIGINT: None, signal.SIGTERM: None, signal.SIGUSR1: Asking()}
-    # a bug in a server's thread ends the run, with its report
-    threading.excepthook = lambda fault: lab.put(fault.exc_value if isinstance(fault.exc_value, Exception) else None)
-    former = {number: signal.signal(number, lambda *_, entry=entry: lab.put(entry)) for number, entry in wanted.items()}
-    if sys.stdin is not None and sys.stdin.isatty():
-        threading.Thread(target=_listen, args=(lab,), name="keys", daemon=True).start()
-    try:
-        yield
-    finally:
-        threading.excepthook = threading.__excepthook__
-        for number, handler in former.items():
-            signal.signal(number, handler)
-
-
-def _listen(lab: Lab) -> None:
-    from offhook.serve.lab import Asking
-
-    with suppress(OSError, ValueError):
-        for _ in sys.stdin:
-            lab.put(Asking())
-
-
-def _greeting(lab: Lab, host: str, notes: list[str], style: str) -> str:
-    from offhook.review.serve import greeting_json, greeting_text
-    from offhook.serve.addresses import address
-    from offhook.serve.desk import FTP, HTTP, PNP, TFTP
-    from offhook.serve.listening import address_towards
-
-    # TEST-NET-1 (RFC 5737) lies behind the default route: nothing is sent there
-    here = address_towards("192.0.2.1") if host in ("0.0.0.0", "::") else host
-    shelf = lab.desk.shelf
-    urls = {protocol: address(protocol, here, port) for protocol, port in lab.ports.items()}
-    policy = lab.terms.policy
-    if TFTP in urls and TFTP not in policy.own_by:
-        notes.append("TFTP cannot ask for the environment's password: it hands out files that several phones share")
-    open_ones = [name for name in (HTTP, TFTP, FTP) if name in urls and name in policy.own_by]
-    if shelf.owners and open_ones:
-        notes.append(f"phones' passwords go over the network as plain text by {', '.join(open_ones)}")
-    if not shelf.phones:
-        notes.append("no phone is listed here")
-    pnp = lab.url_of(next(iter(shelf.phones), "0" * 12), here) if PNP in urls and (lab.best or lab.terms.url) else ""
-    if style == "json":
-        return greeting_json(shelf.revision, len(shelf.phones), urls, pnp, notes)
-    return greeting_text(shelf.revision, len(shelf.phones), urls, best=lab.best, pnp=pnp, notes=notes)
-
-
-def _tell(lab: Lab, style: str) -> None:
-    """Print the log until it ends, and then the summary."""
-    from offhook.review import serve as words
-    from offhook.serve.lab import Asking
-
-    entry_of, summary_of = (
-        (words.entry_json, words.summary_json) if style == "json" else (words.entry_text, words.summary_text)
-    )
-    while True:
-        texts = []
-        for entry in lab.waiting():
-            if isinstance(entry, Exception):
-                raise entry
-            texts.append(summary_of(lab.rows(), lab.lost) if isinstance(entry, Asking | None) else entry_of(entry))
-            if entry is None:
-                _say("\n".join(texts))
-                return
-        _say("\n".join(texts))
-        if len(texts) > _BUSY:
-            time.sleep(_BREATH_S)  # a line at a time would cost the servers more than the line does
-
-
-def _say(text: str) -> None:
-    click.echo(text)
-    sys.stdout.flush()

@@ -14,7 +14,7 @@ from click import style
 from offhook.report import text as problems_text
 from offhook.review.words import count, listed
 from offhook.serve.desk import OK, PNP, Event
-from offhook.serve.lab import Entry, Kept, Line, Renewed
+from offhook.serve.lab import Entry, Kept, Line, Note, Renewed
 from offhook.serve.seen import ASKED, CURRENT, NEVER, STALE, UNLISTED, Row
 from offhook.texts import one_line
 
@@ -35,6 +35,8 @@ def entry_text(entry: Entry) -> str:
     if isinstance(entry, Kept):
         lines = [style(f"-- {one_line(entry.why)}: phones still get the tree from before", fg="red")]
         return "\n".join([*lines, *filter(None, [problems_text(entry.problems), entry.hint])])
+    if isinstance(entry, Note):
+        return style(f"-- {one_line(entry.text)}", fg="yellow")
     return ""
 
 
@@ -48,6 +50,8 @@ def entry_json(entry: Entry) -> str:
     if isinstance(entry, Kept):
         problems = [{"id": one.id, "mark": str(one.mark), "message": one.message} for one in entry.problems]
         return _dumped({"kind": "kept", "why": entry.why, "problems": problems})
+    if isinstance(entry, Note):
+        return _dumped({"kind": "note", "text": entry.text})
     return ""
 
 
@@ -100,7 +104,7 @@ def summary_json(rows: Sequence[Row], lost: int) -> str:
 def _line(entry: Line) -> str:
     event = entry.event
     good = event.result == OK and event.whole
-    result = f"{event.sent_bytes:,} B" if good else "not taken whole" if event.result == OK else event.result
+    result = f"{event.sent_bytes:,} B" if good else "in part" if event.result == OK else event.result
     name = one_line(event.name) or "-"
     return "  ".join(
         [

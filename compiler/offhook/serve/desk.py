@@ -71,7 +71,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line of the log: who asked for what, what it got, how many bytes of it arrived, and whether all did.
+    """One line of the log: who asked for what, what it got, how many bytes of it arrived, and whether it has all of it.
 
     `mac` is the phone's, where the name or the User-Agent has one. `name` is as on the shelf; it may hold anything that
     a client can send. `tag` is that of what was handed out.
@@ -110,7 +110,7 @@ class Desk:
         """Return what the request gets. Anything but OK is told at once; after OK the protocol says `sent`."""
         reply = self.judged(asked)
         if reply.result != OK:
-            self._say(asked, reply, 0, whole=True)
+            self._say(asked, reply, 0, whole=False)
         return reply
 
     def judged(self, asked: Asked) -> Reply:
@@ -150,7 +150,7 @@ class Desk:
         return any((mapped or address) in network for network in self.policy.networks)
 
     def _say(self, asked: Asked, reply: Reply, count: int, *, whole: bool) -> None:
-        mac = mac_in(reply.path) or mac_in(asked.user_agent)
+        mac = self._shelf.owners.get(reply.path) or mac_in(reply.path) or mac_in(asked.user_agent)
         event = Event(
             asked.protocol, asked.client, mac, reply.path, reply.result, count, whole, asked.user_agent, reply.tag
         )

@@ -121,7 +121,7 @@ class _Connection(asyncio.Protocol):
         self._buffer = b""
         self._transport: asyncio.Transport | None = None
         self._client = ""
-        self._waiting: tuple[Asked, Reply, int] | None = None
+        self._waiting: tuple[Asked, Reply, int, bool] | None = None
         self._is_closing = False
         self._is_held_up = False  # the client has not taken all that was written
         self.deadline = 0.0
@@ -239,7 +239,9 @@ class _Connection(asyncio.Protocol):
         elif "range" in fields and "if-range" not in fields:
             status, body, about = _ranged(reply.data, fields["range"])
             more += about
-        self._waiting = (asked, reply, 0 if method == "HEAD" else len(body))
+        # who has the same already has all of it; who wants a part or the size only has not
+        has_all = status == 304 or (status == 200 and method == "GET")
+        self._waiting = (asked, reply, 0 if method == "HEAD" else len(body), has_all)
         self._write(status, more, body, keep=keep, is_head=method == "HEAD")
 
     def _refuse(self, status: int) -> None:
@@ -266,9 +268,9 @@ class _Connection(asyncio.Protocol):
 
     def _told(self, *, whole: bool) -> None:
         if self._waiting is not None:
-            asked, reply, count = self._waiting
+            asked, reply, count, has_all = self._waiting
             self._waiting = None
-            self._site.desk.sent(asked, reply, count, whole=whole)
+            self._site.desk.sent(asked, reply, count, whole=whole and has_all)
 
 
 def _fields(lines: list[bytes]) -> dict[str, str] | None:

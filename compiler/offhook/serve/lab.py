@@ -55,6 +55,13 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """Something to know, in a sentence."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Asking:
     """Somebody wants to see the summary."""
 
@@ -99,7 +106,7 @@ def load(protocols: Iterable[str]) -> None:
             import_module(module)
 
 
-Entry = Line | Renewed | Kept | Asking | Exception | None
+Entry = Line | Renewed | Kept | Note | Asking | Exception | None
 
 
 class Lab:

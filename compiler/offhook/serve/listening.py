@@ -113,6 +113,15 @@ def address_towards(client: str) -> str:
         return str(sock.getsockname()[0])
 
 
+def own_address() -> str:
+    """Return the address by which others most likely reach this machine; loopback where it is on no network."""
+    # TEST-NET-1 (RFC 5737) lies behind the default route: nothing is sent there
+    found = address_towards("192.0.2.1")
+    if not found.startswith("127."):
+        return found
+    return next((one for one in _interfaces() if not one.startswith("127.")), found)
+
+
 def drop_privileges(user: str) -> None:
     """Become another user for good. Raises OffhookError where that is not possible."""
     import pwd

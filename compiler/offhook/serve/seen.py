@@ -20,6 +20,8 @@ ASKED = "asked, has nothing yet"
 UNLISTED = "not listed"
 
 _MAX_STRANGERS = 1000
+_MAX_OWN = 8
+"""A phone has two or three files of its own; in the layered layout each change gives one another name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ class Seen:
             record.last, record.last_at = event, at
             if event.result == OK and event.whole and event.mac and shelf.owners.get(event.name) == event.mac:
                 record.has[event.name] = event.tag
+                if len(record.has) > 2 * _MAX_OWN:
+                    record.has = {path: record.has[path] for path in shelf.own_paths(event.mac) if path in record.has}
             return self._state(event.mac, record, shelf) if event.mac else ""
 
     def rows(self, shelf: Shelf) -> list[Row]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from offhook.compile import Fleet
 from offhook.model import Phone
 from offhook.problem import OffhookError
-from offhook.publish.state.keyed import new_key
+from offhook.publish.state.keyed import Key
 from offhook.publish.tree.needed_secrets import needed_secrets
 from offhook.publish.tree.opened import opened_tree
 from offhook.publish.tree.paths import owner_of
@@ -22,14 +22,17 @@ _MAX_FILE = 16 * 1024 * 1024
 _MAX_FILES = 1_000_000
 
 
-def compiled(fleet: Fleet) -> Shelf:
-    """Return the tree of a fleet that has no errors, as phones would fetch it. Raises OffhookError like publishing."""
+def compiled(fleet: Fleet, key: Key) -> Shelf:
+    """Return the tree of a fleet that has no errors, as phones would fetch it. Raises OffhookError like publishing.
+
+    With the same key a file that has not changed has the same name, where names hold fingerprints.
+    """
     environment = fleet.environment
     provider = (environment.secrets if environment else None) or fleet.inventory.fleet.secrets
     secret_files = [file for file in fleet.source.files if file.kind == "secret"]
     places = needed_secrets(fleet)
     secrets = open_secrets(places, provider=provider, files=secret_files, environment=os.environ, places=places)
-    tree = opened_tree(fleet, secrets, new_key())
+    tree = opened_tree(fleet, secrets, key)
     phones = phones_of(fleet.inventory, environment)
     rows = ((path, bytes(data), owner_of(path)) for share in tree.shares for path, data in share())
     revision = "the work tree" if fleet.source.revision == WORKTREE else f"commit {fleet.source.revision[:10]}"

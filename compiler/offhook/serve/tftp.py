@@ -16,22 +16,33 @@ import struct
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from offhook.serve.desk import OK, TFTP, Asked, Desk, Reply
+from offhook.serve.tftp_packets import (
+    ACK,
+    BLOCK,
+    DATA,
+    ERROR,
+    ILLEGAL,
+    MAX_WINDOW,
+    NOT_FOUND,
+    OACK,
+    REFUSED,
+    RRQ,
+    WRQ,
+    error_packet,
+    granted_of,
+    options_in,
+    to_netascii,
+)
 
 MAX_TRANSFERS = 4096
 MAX_OF_ONE = 512
 """A site's phones may all come from one address."""
 
-_RRQ, _WRQ, _DATA, _ACK, _ERROR, _OACK = range(1, 7)
-_NOT_FOUND, _REFUSED, _ILLEGAL, _UNKNOWN_ID, _BAD_OPTION = 1, 2, 4, 5, 8
-_BLOCK = 512
 _MAX_REQUEST = 1024
-_MAX_BLOCK = 1428
-"""A larger block would be sent in fragments, of which one lost costs all."""
-_MAX_WINDOW = 16
 _TRIES = 6
 _REPEAT_S = 1.0
 _REQUESTS_AT_ONCE = 16
@@ -51,7 +62,7 @@ class _Transfer:
     asked: Asked
     reply: Reply = field(repr=False)
     data: bytes = field(repr=False)
-    block: int = _BLOCK
+    block: int = BLOCK
     window: int = 1
     repeat_s: float = _REPEAT_S
     options: bytes = b""
@@ -139,12 +150,12 @@ class TftpServer:
     def _request(self, packet: bytes, client: Address, local: str) -> None:
         """Answer one datagram to the server's own port."""
         kind = int.from_bytes(packet[:2], "big") if len(packet) >= 2 else 0
-        if kind not in (_RRQ, _WRQ):
+        if kind not in (RRQ, WRQ):
             return  # an answer to what is no request could be sent round for ever
         words = packet[2:].split(b"\0") if packet.endswith(b"\0") and len(packet) <= _MAX_REQUEST else []
-        if kind == _WRQ or len(words) < 3 or words[1].lower() not in (b"octet", b"netascii"):
-            code, text = (_REFUSED, "this server is only read from") if kind == _WRQ else (_ILLEGAL, "no request")
-            self._say(self._listening, _error(code, text), client)
+        if kind == WRQ or len(words) < 3 or words[1].lower() not in (b"octet", b"netascii"):
+            code, text = (REFUSED, "this server is only read from") if kind == WRQ else (ILLEGAL, "no request")
+            self._say(self._listening, error_packet(code, text), client)
             return
         key = (client, packet)
         if key in self._transfers:
@@ -152,9 +163,9 @@ class TftpServer:
         asked = Asked(TFTP, client[0].removeprefix("::ffff:"), words[0].decode("utf-8", "replace"))
         reply = self._desk.answer(asked)
         if reply.result != OK:
-            self._say(self._listening, _error(_NOT_FOUND, "not found"), client)
+            self._say(self._listening, error_packet(NOT_FOUND, "not found"), client)
             return
-        self._start(key, asked, reply, words[1].lower(), _options(words[2:-1]), local)
+        self._start(key, asked, reply, words[1].lower(), options_in(words[2:-1]), local)
 
     def _start(
         self,
@@ -172,14 +183,14 @@ class TftpServer:
         except OSError:
             self._desk.sent(asked, reply, 0, whole=False)
             return
-        data = _netascii(reply.data) if mode == b"netascii" else reply.data
+        data = to_netascii(reply.data) if mode == b"netascii" else reply.data
         transfer = _Transfer(sock, client, key, asked, reply, data)
-        granted = _granted(wanted, len(data))
-        transfer.block = int(granted.get(b"blksize", _BLOCK))
+        granted = granted_of(wanted, len(data))
+        transfer.block = int(granted.get(b"blksize", BLOCK))
         transfer.window = int(granted.get(b"windowsize", 1))
         transfer.repeat_s = float(granted.get(b"timeout", _REPEAT_S))
         if granted:
-            transfer.options = struct.pack("!H", _OACK) + b"".join(b"%s\0%s\0" % one for one in granted.items())
+            transfer.options = struct.pack("!H", OACK) + b"".join(b"%s\0%s\0" % one for one in granted.items())
             transfer.acked = -1
         self._transfers[key] = transfer
         self._of_address[client[0]] += 1
@@ -210,7 +221,7 @@ class TftpServer:
 
     def _heard(self, transfer: _Transfer) -> None:
         """Take what a client sends to its transfer."""
-        for _ in range(_MAX_WINDOW):
+        for _ in range(MAX_WINDOW):
             if transfer.key not in self._transfers:
                 return
             try:
@@ -224,10 +235,10 @@ class TftpServer:
 
     def _take(self, transfer: _Transfer, packet: bytes) -> None:
         kind = int.from_bytes(packet[:2], "big")
-        if kind == _ERROR:
+        if kind == ERROR:
             # libcurl and others end so once they have the size they wanted to know
             self._end(transfer, whole=transfer.acked >= transfer.last)
-        elif kind == _ACK and len(packet) >= 4:
+        elif kind == ACK and len(packet) >= 4:
             self._acknowledged(transfer, int.from_bytes(packet[2:4], "big"))
 
     def _acknowledged(self, transfer: _Transfer, number: int) -> None:
@@ -257,7 +268,7 @@ class TftpServer:
         else:
             for number in range(transfer.acked + 1, min(transfer.acked + transfer.window, transfer.last) + 1):
                 start = (number - 1) * transfer.block
-                head = struct.pack("!HH", _DATA, number & 0xFFFF)
+                head = struct.pack("!HH", DATA, number & 0xFFFF)
                 self._say(transfer.sock, head + transfer.data[start : start + transfer.block])
         if not transfer.is_timed:
             self._time(transfer)
@@ -319,38 +330,3 @@ def _local(about: list[tuple[int, int, bytes]]) -> str:
         if level == socket.IPPROTO_IPV6 and kind == socket.IPV6_PKTINFO and len(data) >= 16:
             return socket.inet_ntop(socket.AF_INET6, data[:16])
     return ""
-
-
-def _options(words: list[bytes]) -> dict[bytes, bytes]:
-    """The options of a request by lower-case name, the first of each (RFC 2347)."""
-    found: dict[bytes, bytes] = {}
-    for name, value in zip(words[::2], words[1::2], strict=False):
-        found.setdefault(name.lower(), value)
-    return found
-
-
-def _granted(wanted: Mapping[bytes, bytes], size: int) -> dict[bytes, bytes]:
-    """The options to acknowledge, in the order they were asked in; what is not valid is passed over (RFC 2347)."""
-    return dict(_grants(wanted, size))
-
-
-def _grants(wanted: Mapping[bytes, bytes], size: int) -> Iterator[tuple[bytes, bytes]]:
-    for name, value in wanted.items():
-        number = int(value) if value.isdigit() and len(value) < 10 else -1
-        if name == b"tsize" and number >= 0:
-            yield name, b"%d" % size
-        elif name == b"blksize" and number >= 8:
-            yield name, b"%d" % min(number, _MAX_BLOCK)
-        elif name == b"timeout" and 1 <= number <= 255:
-            yield name, value
-        elif name == b"windowsize" and number >= 1:
-            yield name, b"%d" % min(number, _MAX_WINDOW)
-
-
-def _netascii(data: bytes) -> bytes:
-    """A text as netascii has it (RFC 764): a line ends with CR LF, and a CR alone with CR NUL."""
-    return data.replace(b"\r", b"\r\0").replace(b"\n", b"\r\n")
-
-
-def _error(code: int, text: str) -> bytes:
-    return struct.pack("!HH", _ERROR, code) + text.encode() + b"\0"
