@@ -53,6 +53,23 @@ def test_an_exception_in_a_child_is_raised_here() -> None:
         map_in_processes(work, range(20), processes=2, keep=same)
 
 
+def test_nobody_works_on_where_this_process_is_interrupted() -> None:
+    parent = os.getpid()
+    started, starting = os.pipe()
+
+    def work(_: int) -> int:
+        if os.getpid() != parent:
+            os.write(starting, b"x")
+            signal.pause()
+        os.read(started, 1)  # the other process has its item
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        map_in_processes(work, range(2), processes=2, keep=lambda item: item)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
 def test_there_is_at_least_one_process() -> None:
     assert available_processes() >= 1
 

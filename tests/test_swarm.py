@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,21 @@ def test_the_other_threads_stop_where_one_fails() -> None:
 
     with pytest.raises(OffhookError, match="lacks something"):
         in_threads(work, 8)
+
+
+def test_an_interrupt_while_threads_begin_stops_those_that_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    submit = ThreadPoolExecutor.submit
+    ended = []
+
+    def interrupted(self: ThreadPoolExecutor, *arguments: Any) -> Any:
+        if self._work_queue.qsize() or len(self._threads) > 2:
+            raise KeyboardInterrupt
+        return submit(self, *arguments)
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        in_threads(lambda stop: ended.append(stop.wait(20)), 8)
+    assert set(ended) == {True}
 
 
 def test_a_swarm_can_be_interrupted(root: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import marshal
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -87,6 +88,11 @@ def map_in_processes(
         for number, item in taken():
             watcher(number, len(items))
             results[number] = keep(function(item))
+    except BaseException:
+        # nobody wants the others' work any more, and they may not have been interrupted themselves
+        for process, _ in children:
+            os.kill(process, signal.SIGKILL)
+        raise
     finally:
         os.close(queue)
         answers = [_finish(child) for child in children]

@@ -14,8 +14,8 @@ def in_threads(work: Callable[[Event], None], count: int) -> None:
         work(stop)
         return
     with ThreadPoolExecutor(count) as pool:
-        futures = [pool.submit(work, stop) for _ in range(count)]
-        try:
+        try:  # from the first thread on: an interrupt between two of them stops those that run
+            futures = [pool.submit(work, stop) for _ in range(count)]
             for done in wait(futures, return_when=FIRST_EXCEPTION).done:
                 done.result()
         finally:
