@@ -68,9 +68,11 @@ def test_curl_and_wget_get_what_is_on_the_shelf() -> None:
         assert f"Content-Length: {len(OWN)}".encode() in head
         assert b"text/plain" in head
         assert (status, curl("-H", f"If-None-Match: {tag}", f"{url}/{MAC}.cfg")) == (200, (304, b""))
-        whole = [one for one in lab.until(12) if one.result == OK and one.name == f"{MAC}.cfg"]
-        assert whole[0].sent_bytes == len(OWN)
-        assert all(one.mac == MAC and one.whole for one in whole)
+        own = [one for one in lab.until(14) if one.result == OK and one.name == f"{MAC}.cfg"]
+        assert {one.mac for one in own} == {MAC}
+        # three times all of it; two parts, and one that is not there; a look at its size; who has the same already
+        sent = [(one.sent_bytes, one.whole) for one in own]
+        assert sent == [(len(OWN), True)] * 3 + [(7, False), (5, False), (0, False), (0, False), (0, True)]
 
 
 @pytest.mark.peer
