@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import resource
 import socket
 import ssl
 import threading
@@ -81,6 +82,11 @@ def wait_for(is_so: Callable[[], bool], patience_s: float = 20) -> None:
     while not is_so():
         assert time.monotonic() < ends, "it did not come to that"
         time.sleep(0.01)
+
+
+def peak_kib() -> int:
+    """The most memory that this process has had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 @contextmanager

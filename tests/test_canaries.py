@@ -313,6 +313,8 @@ class Lab:
         shutil.copytree(inventories.ROOT / "inventory", self.fleet / "inventory")
         shutil.rmtree(self.fleet / "inventory" / "secrets")
         fleet = yaml.safe_load((self.fleet / "inventory/fleet.yaml").read_text())
+        # nobody listens there
+        fleet["notify"] = {"via": "sip:127.0.0.1:9;transport=tcp", "username": "u", "password": "secret:web/admin"}
         pinned = {"url": "https://prov.nordwind.example/9f2c/", "pin": True, "username": "phone"}
         pinned |= {"password": "secret:provisioning/password"}
         fleet["environments"] = {
@@ -392,7 +394,8 @@ def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
 def lab(tmp_path: Path) -> Lab:
     """A lab whose fleet is sealed by sops."""
     made = Lab(tmp_path)
-    made.commit(production={}, layered={"layout": "layered"})
+    staged = {"rollout": {"verify": "false", "gate": {"wait": "0 s"}, "failures": 1}}
+    made.commit(production={}, layered={"layout": "layered"}, staged=staged)
     return made
 
 
@@ -432,12 +435,16 @@ CALLS: dict[str, list[tuple[str, int | None]]] = {
         ("compile --check --format json", 0),
         ("compile --env layered --out site2 --timings", 0),
     ],
-    "show": [(f"show {MAC} --format {style}", 0) for style in ("text", "json")] + [(f"-v show {MAC} --rev HEAD", 0)],
+    "show": [(f"show {MAC} --format {style}", 0) for style in ("text", "json", "svg")]
+    + [(f"-v show {MAC} --rev HEAD", 0)],
+    "labels": [("-v labels berlin --out labels.html", 0), ("labels berlin --rev HEAD --env layered", 0)],
     "diff": [
         ("diff HEAD~1 HEAD", 0),
         ("-v diff HEAD~1 --format json --out diff.json", 0),
         ("--no-cache diff HEAD~1", 0),
         ("diff HEAD~1 HEAD --format markdown", 0),
+        ("diff HEAD~1 HEAD --format html --out diff.html", 0),
+        ("-v diff HEAD~1 HEAD --only sites/porto", None),
     ],
     "why": [(f"why {MAC} account.1.password --format {style}", 0) for style in ("text", "json")]
     + [(f"-v why {MAC} static.security.user_password", None)],
@@ -460,6 +467,11 @@ CALLS: dict[str, list[tuple[str, int | None]]] = {
         ("--no-cache status layered --rev HEAD~1", 0),
     ],
     "releases": [("-v releases production", 0), ("releases production --format json --no-fetch -n 1", 0)],
+    "clock": [("-v clock --within 400", 0), ("clock --at 2026-03-25 --exit-code --format json", 4)],
+    "report": [
+        *((f"-v report production --from 1 --format {style}", 0) for style in ("text", "json", "csv", "html")),
+        ("report production --no-fetch --out ../plans/report.html --format html", 0),
+    ],
     "rollback": [
         ("-v rollback production --dry-run", None),
         ("rollback production 1 --dry-run --format json", 0),
@@ -474,6 +486,22 @@ CALLS: dict[str, list[tuple[str, int | None]]] = {
         *((f"-v verify production --via file://BASE/served/production/ --format {style}", 0) for style in STYLES),
         (f"verify layered {MAC} --via file://BASE/served/layered/ --rev HEAD --jobs 1", 0),
         ("-v verify file://BASE/served/production/ --env layered", 0),
+    ],
+    "notify": [
+        ("-v notify production --all --dry-run", 0),
+        *((f"-v notify production --all --rate 10000/s --format {style}", 1) for style in (*STYLES, "csv")),
+    ],
+    "deploy": [
+        ("-v deploy staged --dry-run", 0),
+        ("deploy staged --dry-run --plan ../plans/staged.json --format json", 0),
+        ("-v deploy staged --now --metrics ../plans/staged.prom", 1),  # nobody answers
+        ("deploy staged --now", 1),
+    ],
+    "rollout": [
+        *((f"-v rollout status staged --format {style}", 1) for style in (*STYLES, "csv", "prometheus")),
+        ("rollout pause staged", 0),
+        ("-v rollout resume staged --format json", 1),
+        ("rollout revert staged", 1),  # nothing was there before
     ],
     "dhcp": [(f"-v dhcp production --format {server}", 0) for server in ("dnsmasq", "kea", "isc")],
     "provision-page": [(f"-v provision-page production --format {style}", 0) for style in ("text", "json")],
@@ -490,7 +518,7 @@ def call(lab: Lab, words: str, code: int | None) -> None:
 def test_every_verb_in_every_format(lab: Lab) -> None:
     assert CALLS.keys() == VERBS.keys()
     repositories.commit(lab.fleet, message="nothing")
-    in_turn = ("publish", "status", "releases", "rollback", "boot", "verify")
+    in_turn = ("publish", "status", "releases", "report", "rollback", "boot", "verify", "notify", "deploy", "rollout")
     with ThreadPoolExecutor(2) as pool:
         reading = [calls for verb, calls in CALLS.items() if verb not in in_turn]
         list(pool.map(lambda calls: [call(lab, *one) for one in calls], reading))
@@ -509,21 +537,7 @@ def test_every_verb_in_every_format(lab: Lab) -> None:
 @pytest.mark.parametrize("style", ["text", "json"])
 def test_a_lab_server_shows_no_password(lab: Lab, style: str) -> None:
     """Phones log in and get theirs, others fail to; the inventory breaks and is mended; secrets go and come back."""
-    words = [
-        "-v",
-        "serve",
-        "--env",
-        "production",
-        "--format",
-        style,
-        "--http",
-        "0",
-        "--tftp",
-        "0",
-        "--ftp",
-        "0",
-        "--no-pnp",
-    ]
+    words = f"-v serve --env production --format {style} --http 0 --tftp 0 --ftp 0 --no-pnp".split()
     with lab.started(*words) as process:
         assert process.stdout is not None
         shown = [process.stdout.readline() for _ in range(4 if style == "text" else 1)]

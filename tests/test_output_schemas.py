@@ -27,14 +27,18 @@ CALLS = {
     "publish": ["publish", "production", "--format", "json"],
     "status": ["status", "production", "--format", "json"],
     "releases": ["releases", "production", "--format", "json"],
+    "clock": ["clock", "--at", "2026-03-25", "--format", "json"],
+    "report": ["report", "production", "--from", "1", "--format", "json"],
     "boot": ["boot", MAC, "--from", (inventories.ROOT / "site").as_uri() + "/", "--format", "json"],
     "swarm": ["boot", "--swarm", "7", "--spread", "0s", "--from", "ROOT/", "--seed", "1", "--format", "json"],
     "provision-page": ["provision-page", "production", "--format", "json"],
     "verify": ["verify", "production", "--via", "ROOT", "--format", "json"],
+    "rollout": ["deploy", "production", "--no-notify", "--format", "json"],
+    "notify": ["notify", "production", "--all", "--dry-run", "--format", "json"],
 }
 
-HISTORY = {"diff", "why", "blame", "log", "releases"}
-PUBLISHED = {"publish", "status", "verify", "swarm"}
+HISTORY = {"diff", "why", "blame", "log", "releases", "report"}
+PUBLISHED = {"publish", "status", "verify", "swarm", "notify", "rollout"}
 
 
 def history(folder: Path) -> Path:

@@ -118,12 +118,12 @@ def test_a_phone_of_the_layered_layout_is_known_by_all_its_files(tmp_path: Path)
     folder = fleet(tmp_path / "fleet", layout="layered")
     with serving(folder, secrets=SECRETS) as lab:
         assert boot(MAC, lab.http).complete
-        assert lab.summary()[MAC]["state"] == "current"
+        wait_for(lambda: lab.summary()[MAC]["state"] == "current")  # the last byte is heard before it is noted
         edit(folder, "extension: '0101'", "extension: '0109'", "accounts/all.yaml")
         assert lab.next("tree")["macs"] == [MAC]
         assert lab.summary()[MAC]["state"] == "stale"
         boot(MAC, lab.http)
-        assert lab.summary()[MAC]["state"] == "current"
+        wait_for(lambda: lab.summary()[MAC]["state"] == "current")
 
 
 def test_looking_at_a_file_is_not_having_it(lab_fleet: Path) -> None:
@@ -146,7 +146,7 @@ def test_a_broken_inventory_keeps_the_last_good_tree_and_says_so(lab_fleet: Path
         edit(lab_fleet, "model: FIP14G", "model: FIP99", "phones/all.yaml")
         kept = lab.next("kept")
         assert boot(MAC, lab.http).settings == before.settings
-        assert lab.summary()[MAC]["state"] == "current"
+        wait_for(lambda: lab.summary()[MAC]["state"] == "current")
         (lab_fleet / "inventory/fleet.yaml").write_text("sip: {{{\n")
         assert lab.next("kept")["problems"]
         fleet(lab_fleet)
@@ -174,12 +174,7 @@ def test_a_protected_environment_asks_for_its_password(tmp_path: Path) -> None:
         address = lab.http
         credentials = f"phones:{SECRETS['OFFHOOK_SECRET_LAB']}"
         answers = {
-            words: subprocess.run(
-                ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", *words, f"{address}9f2c/{MAC}.cfg"],
-                capture_output=True,
-                text=True,
-                check=True,
-            ).stdout
+            words: status_of(f"{address}9f2c/{MAC}.cfg", *words)
             for words in [(), ("--digest", "-u", "phones:wrong"), ("--digest", "-u", credentials)]
         }
         known = boot(MAC, address, options=FetchOptions(username="phones", password=SECRETS["OFFHOOK_SECRET_LAB"]))
@@ -211,15 +206,16 @@ def test_a_folder_is_served_as_it_was_published(lab_fleet: Path, tmp_path: Path)
     (tree / ".hidden.cfg").write_text("no")
     with serving(tmp_path, "--from", str(tree)) as lab:
         assert boot(MAC, lab.http).complete
-        gone = [boot_status(f"{lab.http}{name}") for name in ("linked.cfg", ".hidden.cfg", "../secret.cfg")]
+        gone = [status_of(f"{lab.http}{name}") for name in ("linked.cfg", ".hidden.cfg", "../secret.cfg")]
         (tree / f"{MAC}.cfg").write_text("#!version:1.0.0.1\nlang.gui = German\n")
         assert lab.next("tree")["macs"] == [MAC]
         assert boot(MAC, lab.http).settings["lang.gui"] == "German"
     assert gone == ["404"] * 3
 
 
-def boot_status(url: str) -> str:
-    words = ["curl", "-s", "--path-as-is", "-o", "/dev/null", "-w", "%{http_code}", url]
+def status_of(url: str, *options: str) -> str:
+    """What curl is answered."""
+    words = ["curl", "-s", "--path-as-is", "-o", "/dev/null", "-w", "%{http_code}", *options, url]
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout
 
 
@@ -310,35 +306,20 @@ def test_what_cannot_be_is_said_in_a_line(lab_fleet: Path, options: list[str], c
 
 def test_a_port_that_is_taken_is_named(lab_fleet: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
-        done = subprocess.run(
-            [
-                str(OFFHOOK),
-                "-C",
-                str(lab_fleet),
-                "serve",
-                "--host",
-                "127.0.0.1",
-                "--http",
-                port,
-                "--tftp",
-                "0",
-                "--no-pnp",
-            ],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-            env={**os.environ, **SECRETS},
-        )
-    assert done.returncode == 1
-    assert f"cannot listen on 127.0.0.1 port {port}: address already in use" in done.stderr
+        port = taken.getsockname()[1]
+        said = refused(lab_fleet, "--host", "127.0.0.1", "--http", str(port))
+    assert f"cannot listen on 127.0.0.1 port {port}: address already in use" in said
 
 
 def test_an_inventory_with_mistakes_is_not_served(lab_fleet: Path) -> None:
     edit(lab_fleet, "model: FIP14G", "model: FIP99", "phones/all.yaml")
+    assert "[bad-value]" in refused(lab_fleet, "--http", "0")
+
+
+def refused(folder: Path, *options: str) -> str:
+    """What it says where it does not start."""
     done = subprocess.run(
-        [str(OFFHOOK), "-C", str(lab_fleet), "serve", "--http", "0", "--tftp", "0", "--no-pnp"],
+        [str(OFFHOOK), "-C", str(folder), "serve", *options, "--tftp", "0", "--no-pnp"],
         capture_output=True,
         text=True,
         timeout=60,
@@ -346,4 +327,4 @@ def test_an_inventory_with_mistakes_is_not_served(lab_fleet: Path) -> None:
         env={**os.environ, **SECRETS},
     )
     assert done.returncode == 1
-    assert "[bad-value]" in done.stderr
+    return done.stderr

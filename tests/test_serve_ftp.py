@@ -5,7 +5,6 @@ from __future__ import annotations
 import ftplib
 import io
 import random
-import resource
 import socket
 import subprocess
 from contextlib import ExitStack, suppress
@@ -17,7 +16,7 @@ import pytest
 import peers
 from offhook.phone.boot import FetchOptions, boot
 from offhook.serve.desk import FORBIDDEN, OK, Policy
-from shelves import HOSTILE, LARGE, MAC, OWN, ftp, wait_for
+from shelves import HOSTILE, LARGE, MAC, OWN, ftp, peak_kib, wait_for
 
 LOGIN = ("pho nes", "pä:ss\"w'ord")
 PROTECTED = Policy(protected=True)
@@ -231,11 +230,11 @@ def throw(count: int) -> None:
                         answer += more
                     assert b"root:" not in answer
             if number == count // 20:
-                warm = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+                warm = peak_kib()
             lab.events.clear()
         with session(lab.port) as good:
             assert got(good, f"{MAC}.cfg") == OWN
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - warm < 16_000
+    assert peak_kib() - warm < 16_000
 
 
 def test_damaged_commands_are_in_nobody_s_way() -> None:

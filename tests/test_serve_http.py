@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-import resource
 import socket
 import ssl
 import subprocess
@@ -22,7 +21,7 @@ from offhook.phone.boot import FetchOptions, boot
 from offhook.serve.desk import FORBIDDEN, OK, Policy
 from offhook.serve.http import MAX_OF_ONE
 from offhook.serve.http_login import Login
-from shelves import HOSTILE, LARGE, MAC, OWN, http, talk, wait_for
+from shelves import HOSTILE, LARGE, MAC, OWN, http, peak_kib, talk, wait_for
 
 NAME, PASSWORD = 'pho"nes', 'pä:ss\\w"ord'
 PROTECTED = Policy(protected=True)
@@ -331,11 +330,11 @@ def throw(count: int) -> None:
             assert statuses <= allowed
             assert b"root:" not in answer
             if number == count // 2:
-                after_warming = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+                after_warming = peak_kib()
             if number % 1000 == 0:
                 lab.events.clear()
         assert curl(f"http://127.0.0.1:{lab.port}/{MAC}.cfg") == (200, OWN)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - after_warming < 8_000
+    assert peak_kib() - after_warming < 8_000
 
 
 def test_damaged_requests_get_nothing_that_is_not_on_the_shelf() -> None:

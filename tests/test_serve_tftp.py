@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import resource
 import selectors
 import socket
 import struct
@@ -19,11 +18,12 @@ import pytest
 
 import peers
 from offhook.phone.boot import boot
+from offhook.phone.request import FetchOptions
 from offhook.serve.desk import FORBIDDEN, OK, TFTP, Desk, Policy
 from offhook.serve.listening import udp
 from offhook.serve.shelf import shelf_of
 from offhook.serve.tftp import MAX_OF_ONE, TftpServer
-from shelves import HOSTILE, LARGE, MAC, OWN, ROWS, SHELF, tftp, wait_for
+from shelves import HOSTILE, LARGE, MAC, OWN, ROWS, SHELF, peak_kib, tftp, wait_for
 
 ROUND = LARGE[: 8 * 65_540]
 RRQ, WRQ, DATA, ACK, ERROR, OACK = range(1, 7)
@@ -282,6 +282,19 @@ def test_a_block_is_repeated_until_the_client_is_given_up() -> None:
     assert (events[0].whole, events[0].sent_bytes) == (False, 0)
 
 
+@pytest.mark.parametrize("options", [(), ("timeout", "6")])
+def test_a_client_that_asks_again_has_not_heard_the_answer(options: tuple[str, ...]) -> None:
+    """A phone asks for 6 s before an answer is repeated, and asks again after 2."""
+    clock, asking = Clock(), request(f"{MAC}.cfg", *options)
+    server = TftpServer(Desk(SHELF, Policy(), print), udp("127.0.0.1", 0), clock=clock)
+    with closing(server), closing(Client(server.port)) as client:
+        first = client.ask(asking)
+        clock.now += 0.75
+        assert client.ask(asking) == first
+        client.sock.sendto(asking, client.server)
+        assert client.is_silent()
+
+
 def test_a_client_that_only_wants_to_know_the_size_has_not_taken_it() -> None:
     with tftp() as lab, closing(Client(lab.port)) as client:
         client.ask(request(f"{MAC}.cfg", "tsize", "0"))
@@ -359,7 +372,11 @@ def test_transfers_of_one_address_are_bounded_and_others_go_on(opened: ExitStack
 
 
 class Relay:
-    """Carries datagrams between clients and a TFTP server, and loses, doubles and turns some of them round."""
+    """Carries datagrams between clients and a TFTP server, and loses, doubles and turns some of them round.
+
+    A doubled request makes two transfers, which a client tells apart by their ports (RFC 1350, section 4):
+    each has a port of its own here too.
+    """
 
     def __init__(self, port: int, seed: int, loss: float) -> None:
         self._chance = random.Random(seed)
@@ -370,9 +387,9 @@ class Relay:
         self.port: int = self._front.getsockname()[1]
         self._ready = selectors.DefaultSelector()
         self._ready.register(self._front, selectors.EVENT_READ, None)
-        # per client: the socket towards the server, and the socket that the client's transfer comes from
-        self._ways: dict[tuple[str, int], tuple[socket.socket, socket.socket]] = {}
-        self._there: dict[socket.socket, tuple[str, int]] = {}
+        # per client the socket towards the server, per transfer the socket towards the client
+        self._backs: dict[tuple[str, int], socket.socket] = {}
+        self._fronts: dict[tuple[socket.socket, tuple[str, int]], socket.socket] = {}
         self._held: tuple[socket.socket, bytes, tuple[str, int]] | None = None
         self._end = threading.Event()
         self.lost = 0
@@ -382,7 +399,7 @@ class Relay:
     def close(self) -> None:
         self._end.set()
         self._thread.join()
-        for one in [self._front, *(sock for way in self._ways.values() for sock in way)]:
+        for one in [self._front, *self._backs.values(), *self._fronts.values()]:
             one.close()
 
     def _run(self) -> None:
@@ -398,25 +415,27 @@ class Relay:
                 except OSError:
                     continue
                 if sock is self._front:
-                    back, _ = self._way(sender)
-                    self._carry(back, packet, self._server)
+                    self._carry(self._back(sender), packet, self._server)
                 elif key.data[0] == "back":
-                    self._there[sock] = sender
-                    self._carry(self._ways[key.data[1]][1], packet, key.data[1])
+                    self._carry(self._transfer(sock, sender), packet, key.data[1])
                 else:
-                    back = self._ways[key.data[1]][0]
-                    self._carry(back, packet, self._there.get(back, self._server))
+                    self._carry(key.data[1], packet, key.data[2])
 
-    def _way(self, client: tuple[str, int]) -> tuple[socket.socket, socket.socket]:
-        if client not in self._ways:
-            made = []
-            for kind in ("back", "front"):
-                sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-                sock.bind(("127.0.0.1", 0))
-                self._ready.register(sock, selectors.EVENT_READ, (kind, client))
-                made.append(sock)
-            self._ways[client] = (made[0], made[1])
-        return self._ways[client]
+    def _back(self, client: tuple[str, int]) -> socket.socket:
+        if client not in self._backs:
+            self._backs[client] = self._socket("back", client)
+        return self._backs[client]
+
+    def _transfer(self, back: socket.socket, server: tuple[str, int]) -> socket.socket:
+        if (back, server) not in self._fronts:
+            self._fronts[back, server] = self._socket("front", back, server)
+        return self._fronts[back, server]
+
+    def _socket(self, *what: object) -> socket.socket:
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.bind(("127.0.0.1", 0))
+        self._ready.register(sock, selectors.EVENT_READ, what)
+        return sock
 
     def _carry(self, sock: socket.socket, packet: bytes, to: tuple[str, int]) -> None:
         drawn = self._chance.random()
@@ -458,7 +477,7 @@ def test_every_file_comes_whole_through_loss_and_disorder(seed: int, tmp_path: P
                 stdout=subprocess.DEVNULL,
             ),
         }
-        result = boot(MAC, f"{here}/")
+        result = boot(MAC, f"{here}/", options=FetchOptions(timeout_s=180))
         assert [one.wait(180) for one in running.values()] == [0, 0]
         assert lossy.lost > 2
     assert result.settings["account.1.password"] == "secret"
@@ -501,10 +520,10 @@ def throw(count: int) -> None:
                 time.sleep(0.01)
                 lab.events.clear()
             if number == count // 2:
-                warm = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+                warm = peak_kib()
         with closing(Client(lab.port)) as client:
             assert client.fetch(f"{MAC}.cfg") == OWN
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - warm < 16_000
+    assert peak_kib() - warm < 16_000
 
 
 def test_damaged_packets_are_in_nobody_s_way() -> None:

@@ -56,9 +56,9 @@ class Keys:
 
     def trust(self, line: str) -> Trust:
         """Trust in one line of allowed_signers, where ALICE, BOB and CA stand for their keys."""
-        for name in ("alice", "bob", "ca"):
-            line = line.replace(name.upper(), self.public(name))
-        return Trust(line.encode() + b"\n", None)
+        # in one pass: a key is random text, in which CA may stand
+        known = re.sub("ALICE|BOB|CA", lambda name: self.public(name[0].lower()), line)
+        return Trust(known.encode() + b"\n", None)
 
 
 @dataclass(frozen=True)

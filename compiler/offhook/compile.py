@@ -12,6 +12,7 @@ from pathlib import Path
 
 from offhook.checks import check
 from offhook.checks.table import FIXED
+from offhook.git.repository import open_git, resolve
 from offhook.index import worktree
 from offhook.inventory import Inventory, load
 from offhook.model import Environment
@@ -84,11 +85,14 @@ def fleet_source(root: Path, revision: str | None, store: Store | None) -> Sourc
 def _before(
     root: Path, source: Source, revision: str | None, base: str, store: Store | None, processes: int
 ) -> Inventory | None:
-    """The inventory at the base revision, None where "auto" finds nothing that differs."""
-    if base == AUTO:
+    """The inventory at the base revision, None where nothing differs, or no inventory was there."""
+    is_named = base != AUTO
+    if not is_named:
         base = "HEAD" if revision is None else f"{source.revision}^"
-        if not has_inventory(root, base):
-            return None
+    if not has_inventory(root, base):
+        if is_named:
+            resolve(open_git(root), base)  # what is no revision is refused
+        return None
     former = read_source(root, base)
     return None if former.files == source.files else load(former, store, processes=processes)[0]
 

@@ -201,6 +201,7 @@ def _fleet(file: InventoryFile, _: str, body: Mapping[str, Any]) -> Fleet:
         secrets=get("secrets", _NONE),
         checks=get("checks", _NONE),
         limits=get("limits", _NONE),
+        notify=get("notify", _NONE),
         signing=get("signing", _NONE),
     )
 
@@ -237,9 +238,11 @@ def _environment(file: InventoryFile, name: str, body: Mapping[str, Any]) -> Env
         worktree=get("worktree", False),
         limits=get("limits", _NONE),
         connection=get("connection", _NONE),
+        notify=get("notify", _NONE),
         cache_control=get("cache_control", "no-cache"),
         cloudfront=get("cloudfront"),
         serve=get("serve", _NONE),
+        rollout=get("rollout", _NONE),
     )
 
 
@@ -260,6 +263,7 @@ def _site(file: InventoryFile, key: str, body: Mapping[str, Any]) -> Site:
         unchecked=get("settings_unchecked", _NONE),
         vars=get("vars", _NONE),
         subnets=tuple(get("subnets", ())),
+        maintenance=get("maintenance", _NONE),
     )
 
 

@@ -63,8 +63,8 @@ class ModelLayer(Entity):
 class Environment(Entity):
     """Where a tree is for: the address phones fetch from, its layout, which phones belong to it, and where it goes.
 
-    `publish` and `state` are addresses of roots; `connection` is how they are reached;
-    `serve` is whom a lab server admits.
+    `publish` and `state` are addresses of roots; `connection` is how they are reached; `serve` is whom a lab server
+    admits; `notify` is how its phones are told to fetch, empty where fleet.yaml's counts.
     """
 
     name: str
@@ -81,9 +81,11 @@ class Environment(Entity):
     worktree: bool
     limits: Mapping[str, Any]
     connection: Mapping[str, Any]
+    notify: Mapping[str, Any]
     cache_control: str
     cloudfront: str | None
     serve: Mapping[str, Any]
+    rollout: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +108,16 @@ class Fleet(Entity):
     secrets: Mapping[str, Any]
     checks: Text
     limits: Mapping[str, Any]
+    notify: Mapping[str, Any]
     signing: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Site(Entity):
-    """A place where phones stand; `subnets` are its phones' IPv4 networks, as written."""
+    """A place where phones stand; `subnets` are its phones' IPv4 networks, as written.
+
+    `maintenance` is when they may be changed: days, from, to, in the site's time.
+    """
 
     id: str
     description: str | None
@@ -125,6 +131,7 @@ class Site(Entity):
     unchecked: Text
     vars: Text
     subnets: tuple[str, ...]
+    maintenance: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import shutil
 import tempfile
 import time
@@ -130,12 +131,10 @@ def _told(share: Share, number: int, progress: Progress) -> Share:
 
 def _write_new(folder: Path, shares: Sequence[Share], processes: int) -> Written:
     """Write everything into a staged folder beside the place, then rename it once."""
-    try:
+    stage = folder.parent / f".{folder.name}.{secrets.token_hex(4)}"
+    try:  # from here on an interrupt may come at any moment
         folder.parent.mkdir(parents=True, exist_ok=True)
-        stage = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    except OSError as error:
-        raise OffhookError(f"cannot write {folder}: {error.strerror}") from error
-    try:
+        stage.mkdir(0o700)
         # one writer: two in one directory wait for each other longer than they write
         made = ([(file.path, file.text) for file in share()] for share in shares)
         written = use_in_process(lambda files: _put_new(stage, files), made, processes=processes)

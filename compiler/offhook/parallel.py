@@ -117,17 +117,18 @@ def use_in_process(use: Callable[[Any], R], items: Iterable[Any], *, processes: 
         with os.fdopen(taking, "rb") as pipe:
             answer.write(marshal.dumps([use(item) for item in _frames(pipe)]))
 
-    child = _start(work)
-    os.close(taking)
+    child: tuple[int, int] | None = None
     data: bytes | None = None
     try:
+        child = _start(work)
+        os.close(taking)
         # where the child failed, its pipe breaks: its status says so below
         with suppress(BrokenPipeError), os.fdopen(giving, "wb") as pipe:
             for item in items:
                 frame = marshal.dumps(item)
                 pipe.write(len(frame).to_bytes(_NUMBER, "little") + frame)
     finally:
-        data = _finish(child)
+        data = _finish(child) if child is not None else None
     if data is None:
         raise ChildProcessError("the writing process ended early")
     made: list[R] = marshal.loads(data)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from offhook import __version__
 from offhook.problem import ERROR, Problem
+from offhook.texts import visible
 
 
 def text(problems: Sequence[Problem]) -> str:
@@ -31,6 +33,13 @@ def summary(problems: Sequence[Problem], phones: int) -> str:
     errors = sum(problem.severity == ERROR for problem in problems)
     parts = [_count(phones, "phone"), _count(errors, "error"), _count(len(problems) - errors, "warning")]
     return ", ".join(parts)
+
+
+def placed(problems: Iterable[Problem], prefix: str) -> list[Problem]:
+    """Return problems with their files as seen from the repository's top; `prefix` leads to the fleet, "fleet/"."""
+    if not prefix:
+        return list(problems)
+    return [replace(one, mark=replace(one.mark, file=prefix + one.mark.file)) for one in problems]
 
 
 def github(problems: Sequence[Problem]) -> str:
@@ -62,7 +71,9 @@ def as_json(problems: Sequence[Problem]) -> str:
 
 
 def sarif(problems: Sequence[Problem]) -> str:
-    """Return SARIF 2.1.0, which code scanning services read."""
+    """Return SARIF 2.1.0, which code scanning services read; paths are URIs there (3.4.3)."""
+    from urllib.parse import quote
+
     results: list[dict[str, Any]] = [
         {
             "ruleId": problem.id,
@@ -71,7 +82,7 @@ def sarif(problems: Sequence[Problem]) -> str:
             "locations": [
                 {
                     "physicalLocation": {
-                        "artifactLocation": {"uri": problem.mark.file},
+                        "artifactLocation": {"uri": quote(problem.mark.file)},
                         "region": {"startLine": problem.mark.line, "startColumn": problem.mark.column},
                     }
                 }
@@ -103,9 +114,10 @@ def junit(problems: Sequence[Problem]) -> str:
         case = ElementTree.SubElement(suite, "testcase", name=str(problem.mark), classname=problem.id)
         tag = "failure" if problem.severity == ERROR else "system-out"
         inner = ElementTree.SubElement(case, tag)
-        inner.text = _with_hint(problem)
+        # what does not print may not even stand in XML
+        inner.text = "\n".join(map(visible, _with_hint(problem).split("\n")))
         if tag == "failure":
-            inner.set("message", problem.message)
+            inner.set("message", visible(problem.message))
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True)
 
 

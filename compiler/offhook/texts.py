@@ -7,6 +7,7 @@ once broke registration in the field; a blank value means "keep what you have" t
 from __future__ import annotations
 
 import re
+from unicodedata import bidirectional
 
 # C0, DEL and C1, the line and paragraph separators, the byte order mark, and halves of surrogate pairs
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]")
@@ -40,3 +41,12 @@ def visible(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
+def isolated(text: str) -> str:
+    """Return a visible text so that it can stand in a sentence: written from right to left, it turns nothing around it.
+
+    Such a text is put between FIRST STRONG ISOLATE and POP DIRECTIONAL ISOLATE (Unicode Standard Annex 9, 2.4).
+    """
+    turns = any(bidirectional(letter) in ("R", "AL") for letter in text)
+    return f"\u2068{text}\u2069" if turns else text

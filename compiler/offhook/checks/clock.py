@@ -32,7 +32,7 @@ def check(subject: Subject) -> Iterator[Problem]:
             continue
         offset = site.utc_offset or subject.inventory.fleet.utc_offset
         if offset is not None and offset_minutes(offset) not in offsets:
-            known = ", ".join(_spoken(minutes) for minutes in sorted(offsets))
+            known = ", ".join(spoken_offset(minutes) for minutes in sorted(offsets))
             word = "utc_offset" if site.utc_offset is not None else "time_zone"
             yield found(
                 "utc-offset",
@@ -67,7 +67,8 @@ def offset_minutes(text: str) -> int:
     return sign * (int(hours) * 60 + int(minutes or 0))
 
 
-def _spoken(minutes: int) -> str:
+def spoken_offset(minutes: int) -> str:
+    """Return an offset in minutes as the inventory writes it: +1, -3:30."""
     hours, rest = divmod(abs(minutes), 60)
     return f"{'-' if minutes < 0 else '+'}{hours}" + (f":{rest:02}" if rest else "")
 

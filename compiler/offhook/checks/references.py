@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from offhook.checks.subject import Subject, dotted, nearest
 from offhook.checks.table import ACCEPTABLE, CHECKS, FIXED, found
 from offhook.mac import parse_mac
-from offhook.model import Entity, Fleet, Profile, Site, mark
+from offhook.model import Entity, Environment, Fleet, Profile, Site, mark
 from offhook.problem import Problem
 
 
@@ -76,6 +76,7 @@ def _fleet(subject: Subject) -> Iterator[Problem]:
                 path=dotted("checks", identifier),
             )
     for name, environment in fleet.environments.items():
+        yield from _waves(subject, name, environment)
         chosen = environment.phones
         for index, site in enumerate(chosen.get("sites", ())):
             if site not in inventory.sites:
@@ -89,6 +90,16 @@ def _fleet(subject: Subject) -> Iterator[Problem]:
                 )
         for identifier in sorted(environment.accept - ACCEPTABLE):
             yield _missing("check to accept", identifier, ACCEPTABLE, fleet, "environments", name, "accept")
+
+
+def _waves(subject: Subject, name: str, environment: Environment) -> Iterator[Problem]:
+    """A wave that no site gives phones to would be passed over in silence."""
+    sites = subject.inventory.sites
+    for number, wave in enumerate(environment.rollout.get("waves", ())):
+        for index, site in enumerate(wave.get("sites", ())):
+            if site not in sites:
+                path = ("environments", name, "rollout", "waves", number, "sites", index)
+                yield from _unknown(subject, "site", site, sites, subject.inventory.fleet, *path)
 
 
 def _phonebooks(subject: Subject, entity: Entity, books: tuple[str, ...]) -> Iterator[Problem]:

@@ -7,8 +7,11 @@ import os
 import click
 
 from offhook.cli.codes import DONE, PROBLEMS
-from offhook.cli.options import env_option, read, rev_option
+from offhook.cli.options import env_option, prefix_of, read, rev_option
 from offhook.cli.run import Globals
+
+_FROM_TOP = ("github", "sarif")
+"""In these files are named from the repository's top, wherever in it the fleet is: so platforms find them."""
 
 
 @click.command()
@@ -25,13 +28,15 @@ def check(settings: Globals, rev: str | None, environment: str | None, against: 
     """Is the inventory right? Every problem, sorted; nothing is written."""
     from offhook import report
 
-    _, fleet = read(settings, rev, environment, against or "auto")
+    root, fleet = read(settings, rev, environment, against or "auto")
     problems = list(fleet.problems)
-    answer = report.FORMATS[style](problems)
+    in_actions = os.environ.get("GITHUB_ACTIONS") == "true" and style != "github" and bool(problems)
+    from_top = report.placed(problems, prefix_of(root)) if style in _FROM_TOP or in_actions else problems
+    answer = report.FORMATS[style](from_top if style in _FROM_TOP else problems)
     if answer:
         click.echo(answer)
-    if os.environ.get("GITHUB_ACTIONS") == "true" and style != "github" and problems:
-        click.echo(report.github(problems), err=True)
+    if in_actions:
+        click.echo(report.github(from_top), err=True)
     if style == "text" and not settings.quiet:
         click.echo(report.summary(problems, len(fleet.inventory.phones)), err=True)
     return PROBLEMS if fleet.has_errors else DONE

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from offhook.cli.codes import DONE, PROBLEMS
-from offhook.cli.options import read, rev_option, show_problems
+from offhook.cli.options import read, rev_option, show_problems, warn
 from offhook.cli.run import Globals
 
 
@@ -47,8 +47,6 @@ def dhcp(
         return PROBLEMS
     offer = offer_of(fleet, server=url, file=file, sites=sites, all_clients=all_clients)
     for site in offer.unplaced:
-        click.echo(
-            f"{click.style('warning:', fg='yellow')} site {site} has no subnets: nothing is said there", err=True
-        )
+        warn(f"site {site} has no subnets: nothing is said there")
     click.echo(SERVERS[server](offer), nl=False)
     return DONE

@@ -51,12 +51,17 @@ def read(
     )
 
 
+def prefix_of(root: Path) -> str:
+    """Return the path from the repository's top to the fleet, with its slash; "" at the top, or outside of git."""
+    from offhook.git.repository import is_repository, open_git
+
+    prefix = open_git(root).prefix if is_repository(root) else ""
+    return f"{prefix}/" if prefix else ""
+
+
 def cached(settings: Globals, root: Path, use: Callable[[Store], R]) -> R:
     """Return use(store) with the fleet's cache, or with a store in memory for --no-cache."""
     from offhook.cache import with_store
-
-    def warn(message: str) -> None:
-        click.echo(f"{click.style('warning:', fg='yellow')} {message}", err=True)
 
     with reading_bar(quiet=settings.quiet):
         return with_store(root, use, cached=settings.cached, warn=warn)
@@ -156,6 +161,11 @@ def progress_bar(words: str, steps: int, *, quiet: bool) -> Iterator[Callable[[i
             bar.refresh()
 
         yield advance
+
+
+def warn(message: str) -> None:
+    """Write a warning to standard error."""
+    click.echo(f"{click.style('warning:', fg='yellow')} {message}", err=True)
 
 
 def show_problems(problems: Sequence[Problem], *, quiet: bool) -> None:

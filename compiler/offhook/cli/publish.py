@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from offhook.cli.codes import CHANGES, DONE, PROBLEMS
-from offhook.cli.options import cached, show_problems
+from offhook.cli.options import cached, show_problems, warn
 from offhook.cli.run import Globals
 
 if TYPE_CHECKING:
+    from offhook.compile import Fleet
     from offhook.publish.carry.publication import Progress
     from offhook.publish.plan.prepared import Prepared
     from offhook.publish.plan.saved_plan import SavedPlan
@@ -53,7 +54,6 @@ def publish(
     from offhook.parallel import available_processes
     from offhook.publish.plan.gate import choose_fleet, commit_of
     from offhook.publish.plan.limits import REVIEWABLE, parse_allowance
-    from offhook.publish.plan.prepared import prepare
     from offhook.publish.plan.saved_plan import check_environment, check_plan, identity, read_plan
     from offhook.review.publish import plan_json, plan_text
     from offhook.source import find_root
@@ -73,20 +73,15 @@ def publish(
         return PROBLEMS
     if plan is not None:
         check_environment(plan, environment, commit_of(fleet))
-    prepared = cached(
+    prepared = prepared_by(
         settings,
         root,
-        lambda store: prepare(
-            root,
-            fleet,
-            allow=allowed,
-            reviewed=plan is not None,
-            repair=repair,
-            adopt=adopt,
-            writing=not only_plan,
-            store=store,
-            processes=count,
-        ),
+        fleet,
+        allow=allowed,
+        reviewed=plan is not None,
+        repair=repair,
+        adopt=adopt,
+        writing=not only_plan,
     )
     with closing(prepared):
         now = identity(prepared, allowed)
@@ -102,6 +97,15 @@ def publish(
                 return PROBLEMS
             return CHANGES if exit_code and not prepared.is_nothing else DONE
         return carry_out(settings, prepared, now, adopt=adopt, reason=reason, style=style)
+
+
+def prepared_by(settings: Globals, root: Path, fleet: Fleet, **how: Any) -> Prepared:
+    """Return what publishing a fleet would do; `how` is what `prepare` takes."""
+    from offhook.parallel import available_processes
+    from offhook.publish.plan.prepared import prepare
+
+    count = available_processes()
+    return cached(settings, root, lambda store: prepare(root, fleet, store=store, processes=count, **how))
 
 
 def carry_out(
@@ -129,20 +133,15 @@ def carry_out(
             reason=reason,
             processes=available_processes(),
             progress=progress,
-            say=say,
+            say=warn,
         )
     for warning in outcome.warnings:
-        say(warning)
+        warn(warning)
     if style == "json":
         click.echo(plan_json(prepared, plan, outcome))
     elif not settings.quiet:
         click.echo(done_text(prepared, outcome))
     return DONE
-
-
-def say(message: str) -> None:
-    """Write a warning to standard error."""
-    click.echo(f"{click.style('warning:', fg='yellow')} {message}", err=True)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from offhook.cli.codes import DONE
-from offhook.cli.options import cached, revision_of
+from offhook.cli.options import cached, revision_of, warn
 from offhook.cli.run import Globals
 
 _PATIENCE_S = 20.0
@@ -44,6 +44,6 @@ def releases(settings: Globals, environment: str, limit: int | None, no_fetch: b
 
 
 def _warn(message: str, hint: str = "") -> None:
-    click.echo(f"{click.style('warning:', fg='yellow')} {message}", err=True)
+    warn(message)
     if hint:
         click.echo(f"  {hint}", err=True)

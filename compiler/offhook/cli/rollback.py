@@ -7,8 +7,8 @@ from contextlib import closing
 import click
 
 from offhook.cli.codes import DONE, PROBLEMS
-from offhook.cli.options import cached, show_problems
-from offhook.cli.publish import carry_out, say
+from offhook.cli.options import cached, show_problems, warn
+from offhook.cli.publish import carry_out, prepared_by
 from offhook.cli.run import Globals
 
 _PATIENCE_S = 20.0
@@ -39,7 +39,6 @@ def rollback(
     from offhook.problem import OffhookError
     from offhook.publish.plan.gate import choose_fleet
     from offhook.publish.plan.limits import parse_allowance
-    from offhook.publish.plan.prepared import prepare
     from offhook.publish.plan.saved_plan import identity
     from offhook.publish.releases.records import fetch_releases, find_release, read_releases
     from offhook.publish.releases.rollback import check_tree, fleet_of
@@ -52,27 +51,14 @@ def rollback(
     try:
         fetch_releases(root, environment, timeout_s=_PATIENCE_S)
     except OffhookError as error:
-        say(f"{error.message}; going by what this clone has")
-    chosen = find_release(read_releases(root, environment, warn=say), release)
+        warn(f"{error.message}; going by what this clone has")
+    chosen = find_release(read_releases(root, environment, warn=warn), release)
     today = cached(settings, root, lambda store: choose_fleet(root, environment, "HEAD", store=store, processes=count))
     fleet = cached(settings, root, lambda store: fleet_of(root, chosen, store=store, processes=count))
     if fleet.has_errors:
         show_problems(fleet.problems, quiet=True)
         return PROBLEMS
-    prepared = cached(
-        settings,
-        root,
-        lambda store: prepare(
-            root,
-            fleet,
-            allow=allowed,
-            reviewed=True,
-            settled=today,
-            writing=not dry_run,
-            store=store,
-            processes=count,
-        ),
-    )
+    prepared = prepared_by(settings, root, fleet, allow=allowed, reviewed=True, settled=today, writing=not dry_run)
     with closing(prepared):
         check_tree(prepared, chosen)
         if dry_run:

@@ -158,7 +158,6 @@ def _default_user(ports: Mapping[str, int]) -> str:
 
 def _become(user: str, stock: _Stock, protocols: Iterable[str]) -> list[str]:
     """Become another user, once all that it may not be able to read is loaded; return what to say of it."""
-    import offhook.review.serve  # noqa: F401
     from offhook.serve.lab import load
     from offhook.serve.listening import drop_privileges
 

@@ -24,7 +24,6 @@ _BREATH_S = 0.05
 @contextmanager
 def heard(lab: Lab) -> Iterator[None]:
     """End on Ctrl-C and SIGTERM; show the summary on SIGUSR1, and on Enter at a terminal."""
-
     wanted = {signal.SIGINT: None, signal.SIGTERM: None, signal.SIGUSR1: Asking()}
     # a bug in a server's thread ends the run, with its report
     threading.excepthook = lambda fault: lab.put(fault.exc_value if isinstance(fault.exc_value, Exception) else None)
@@ -40,7 +39,6 @@ def heard(lab: Lab) -> Iterator[None]:
 
 
 def _listen(lab: Lab) -> None:
-
     with suppress(OSError, ValueError):
         for _ in sys.stdin:
             lab.put(Asking())
@@ -48,7 +46,6 @@ def _listen(lab: Lab) -> None:
 
 def greeting(lab: Lab, host: str, notes: list[str], style: str) -> str:
     """Return the first lines: what is handed out, where, and what there is to know of it."""
-
     here = own_address() if host in ("0.0.0.0", "::") else host
     shelf = lab.desk.shelf
     urls = {protocol: address(protocol, here, port) for protocol, port in lab.ports.items()}
@@ -68,7 +65,6 @@ def greeting(lab: Lab, host: str, notes: list[str], style: str) -> str:
 
 def tell(lab: Lab, style: str) -> None:
     """Print the log until it ends, and then the summary."""
-
     entry_of, summary_of = (
         (words.entry_json, words.summary_json) if style == "json" else (words.entry_text, words.summary_text)
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,15 +12,22 @@ from offhook.cli.options import canonical_mac, env_option, read, rev_option, sho
 from offhook.cli.run import Globals
 from offhook.problem import OffhookError
 
+if TYPE_CHECKING:
+    from offhook.model import Phone
+    from offhook.settings import Resolver
+
 
 @click.command()
 @click.argument("mac")
 @rev_option()
 @env_option()
-@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text")
+@click.option("--format", "style", type=click.Choice(["text", "json", "svg"]), default="text")
 @click.pass_obj
 def show(settings: Globals, mac: str, rev: str | None, environment: str | None, style: str) -> int:
-    """One phone's effective settings, the layer of each, and where it says so. Secrets stay sealed."""
+    """One phone's effective settings, the layer of each, and where it says so. Secrets stay sealed.
+
+    --format svg is a picture of its line keys.
+    """
     import difflib
 
     from offhook.flyingvoice.cfg import in_order
@@ -37,6 +45,9 @@ def show(settings: Globals, mac: str, rev: str | None, environment: str | None, 
     if fleet.has_errors:
         return PROBLEMS
     resolver = fleet.resolver()
+    if style == "svg":
+        click.echo(_picture(resolver, phone))
+        return DONE
     settings_by_name = resolver.explain(phone)
     rows = [settings_by_name[name] for name in in_order(settings_by_name)]
     dialect = resolver.bases.dialect(phone)
@@ -70,3 +81,15 @@ def show(settings: Globals, mac: str, rev: str | None, environment: str | None, 
         name = visible(row.parameter).ljust(name_width)
         click.echo(f"{name}  {value.ljust(value_width)}  {click.style(origin, dim=True)}")
     return DONE
+
+
+def _picture(resolver: Resolver, phone: Phone) -> str:
+    """A phone's line keys as an SVG file."""
+    from offhook.flyingvoice.panels import panel_of
+    from offhook.review.page.key_pictures import picture, standalone
+
+    panel = panel_of(phone.model, resolver.bases.dialect(phone), resolver.resolve(phone).values)
+    if not panel.last:
+        raise OffhookError(f"{phone.mac} has no keys to draw: a {phone.model} has no line keys")
+    place = f" in {phone.site}" if phone.site else ""
+    return standalone(picture(panel, {}, title=f"{phone.mac}, {phone.model}{place}: line keys")).rstrip("\n")

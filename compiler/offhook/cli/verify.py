@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,6 +76,7 @@ def verify(
     """
     from offhook.phone.request import FetchOptions
     from offhook.review.verify import FORMATS
+    from offhook.verify.fetching import with_credentials
 
     is_url = "://" in target
     if is_url and (via or changed):
@@ -93,7 +94,7 @@ def verify(
         return PROBLEMS
     chosen = _choose(root, fleet, target, rev=rev, via=via, is_url=is_url, changed=changed, wanted=wanted)
     options = FetchOptions(ca_file=str(ca) if ca else None, timeout_s=timeout)
-    options = _with_credentials(options, fleet, chosen.url, trusted=not is_url)
+    options = with_credentials(options, fleet, chosen.url, trusted=not is_url)
     if jobs is None:
         jobs = _FTP_JOBS if chosen.url.startswith("ftp:") else _JOBS
     found = _verify(settings, root, fleet, chosen, options, target=target, slow=slow, jobs=jobs)
@@ -176,21 +177,6 @@ def _choose(
     else:
         wanted = known
     return _Chosen(url, against, wanted, known, expected, place)
-
-
-def _with_credentials(options: FetchOptions, fleet: Fleet, url: str, *, trusted: bool) -> FetchOptions:
-    """Let phones log in as the environment says: at its own url, or where whoever calls says that it is now."""
-    from offhook.phone.target import parse_target
-    from offhook.verify.expected import credentials
-
-    environment = fleet.environment
-    start = parse_target(url.replace("$(MA)", "0" * 12))
-    if environment is None or start.username or start.scheme in ("file", "tftp"):
-        return options
-    if not trusted and (environment.url is None or parse_target(environment.url).origin != start.origin):
-        return options
-    username, password = credentials(fleet)
-    return replace(options, username=username, password=password)
 
 
 def _verify(

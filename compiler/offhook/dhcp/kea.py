@@ -22,25 +22,19 @@ def kea(offer: Offer) -> str:
         _option("tftp-server-name", offer.server),
         *([_option("boot-file-name", offer.file)] if offer.file else []),
     ]
-    body: dict[str, Any]
-    if offer.scopes and not offer.prefixes:
-        subnets = [
-            {"subnet": str(network), "user-context": {"site": scope.site}, "option-data": options}
-            for scope in offer.scopes
-            for network in scope.networks
-        ]
-        body = {"subnet4": subnets}
-    elif offer.scopes:
-        subnets = [
-            {"subnet": str(network), "user-context": {"site": scope.site}, "require-client-classes": [PHONE]}
-            for scope in offer.scopes
-            for network in scope.networks
-        ]
-        body = {"client-classes": [{**_class(offer, options), "only-if-required": True}], "subnet4": subnets}
-    elif offer.prefixes:
-        body = {"client-classes": [_class(offer, options)]}
-    else:
-        body = {"option-data": options}
+    told = {"require-client-classes": [PHONE]} if offer.prefixes else {"option-data": options}
+    subnets = [
+        {"subnet": str(network), "user-context": {"site": scope.site}, **told}
+        for scope in offer.scopes
+        for network in scope.networks
+    ]
+    body: dict[str, Any] = {}
+    if offer.prefixes:
+        body["client-classes"] = [{**_class(offer, options), **({"only-if-required": True} if subnets else {})}]
+    if subnets:
+        body["subnet4"] = subnets
+    elif not offer.prefixes:
+        body["option-data"] = options
     return json.dumps({"Dhcp4": body}, indent=2) + "\n"
 
 

@@ -8,6 +8,7 @@ from ipaddress import IPv4Network
 
 from offhook.checks.phones import PREFIXES
 from offhook.compile import Fleet
+from offhook.dhcp.address import address_of
 from offhook.model import Site
 from offhook.problem import OffhookError
 from offhook.settings import phones_of
@@ -50,15 +51,7 @@ def offer_of(
     option 66; the vendor class (option 60) that it sends is not known (facts, section 3), so it cannot be asked for.
     Raises OffhookError where there is no address, or one that no option can hold.
     """
-    environment = fleet.environment
-    if environment is None:
-        raise OffhookError("no environment is chosen", hint="offhook dhcp ENV")
-    said = server or environment.url
-    if not said:
-        raise OffhookError(
-            f"environments.{environment.name} has no url: nobody says where phones fetch from",
-            hint="url: https://prov.example.com/, or --url URL",
-        )
+    environment, said = address_of(fleet, url=server, verb="dhcp")
     for name, value in (("66", said), ("67", file)):
         _check(name, value)
     phones = [phone for phone in phones_of(fleet.inventory, environment) if not sites or phone.site in sites]

@@ -11,7 +11,7 @@ from importlib.resources import files
 from typing import Any
 
 from offhook.compile import Fleet
-from offhook.problem import OffhookError
+from offhook.dhcp.address import address_of
 from offhook.secrets.reference import PREFIX
 
 
@@ -38,15 +38,7 @@ def provision_page(fleet: Fleet, *, url: str = "") -> Page:
 
     Raises OffhookError where there is no address.
     """
-    environment = fleet.environment
-    if environment is None:
-        raise OffhookError("no environment is chosen", hint="offhook provision-page ENV")
-    said = url or environment.url
-    if not said:
-        raise OffhookError(
-            f"environments.{environment.name} has no url: nobody says where phones fetch from",
-            hint="url: https://prov.example.com/, or --url URL",
-        )
+    environment, said = address_of(fleet, url=url, verb="provision-page")
     secret = (environment.password or "").removeprefix(PREFIX)
     values = {"url": said, "username": environment.username or "", "password": f"(secret {secret})" if secret else ""}
     page = _page()

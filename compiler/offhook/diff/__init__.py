@@ -6,19 +6,22 @@ the names that differ (`names`), these the phones that depend on them, and these
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from posixpath import normpath
 from typing import Any
 
 from offhook.cache import with_store
-from offhook.diff.change import REMOVED, Change, Diff, PhoneChange
+from offhook.diff.change import REMOVED, Change, Diff, Panels, PhoneChange
 from offhook.diff.compare import Difference, SideOfDiff, common_file_changes, describe, find_difference, make_side
 from offhook.diff.mistakes import file_mistakes, fleet_is_unread, head_mistakes, unread_phones
 from offhook.diff.names import changed_names, concerns_all, deltas, dependent_phones
+from offhook.diff.panels import panels
 from offhook.diff.phonebooks import phonebook_changes
 from offhook.diff.policy import ReadFile, policy_changes
+from offhook.diff.scope import Scope, check_scopes, outside, parse_scope
 from offhook.git.checkout import read_checked_out
 from offhook.git.repository import Git, merge_base, open_git, read_file, resolve
 from offhook.index import worktree
@@ -29,10 +32,10 @@ from offhook.source import WORKTREE, snapshot_of, whole
 from offhook.store import Store
 from offhook.view import View
 
-__all__ = ["Change", "Diff", "PhoneChange", "apply", "diff", "revisions"]
+__all__ = ["MANY_PHONES", "Change", "Diff", "PhoneChange", "apply", "diff", "differences", "macs_between", "revisions"]
 
 _SHARE = 500
-_MANY_PHONES = 2_000
+MANY_PHONES = 2_000
 """From here on, reading both inventories whole costs less than looking each phone's parts up."""
 
 
@@ -44,16 +47,22 @@ def diff(
     environment: str | None = None,
     store: Store | None = None,
     processes: int = 1,
+    pictured: int = 0,
+    only: Sequence[str] = (),
     warn: Callable[[str], None] = lambda _: None,
 ) -> Diff:
     """Return what changes from `base` to `head` (None: the work tree), for one environment.
 
     Without `environment` each revision's default one is taken. Without `store` the fleet's cache file is used, and
-    `warn` is told of trouble with it. Raises OffhookError where there is no such revision or environment.
+    `warn` is told of trouble with it. Of the first `pictured` phones whose line keys differ, `panels` has all keys on
+    both sides. With `only` (`sites/berlin`, see `scope`) `outside` tells what changes elsewhere. Raises OffhookError
+    where there is no such revision, environment or scope.
     """
 
+    scopes = tuple(map(parse_scope, only))
+
     def use(store: Store) -> Diff:
-        return _diff(root, base, head, environment, store, processes)
+        return _diff(root, base, head, environment, store, processes, pictured, scopes)
 
     return use(store) if store is not None else with_store(root, use, warn=warn)
 
@@ -91,7 +100,16 @@ def revisions(root: Path, base: str | None, head: str | None) -> tuple[str, str 
     return base, head
 
 
-def _diff(root: Path, base: str, head: str | None, environment: str | None, store: Store, processes: int) -> Diff:
+def _diff(
+    root: Path,
+    base: str,
+    head: str | None,
+    environment: str | None,
+    store: Store,
+    processes: int,
+    pictured: int,
+    scopes: Sequence[Scope],
+) -> Diff:
     git = open_git(root)
     snapshots = [worktree(root, store) if one is None else snapshot_of(git, resolve(git, one)) for one in (base, head)]
     old, new = (View(one, store, git, processes=processes) for one in snapshots)
@@ -101,13 +119,14 @@ def _diff(root: Path, base: str, head: str | None, environment: str | None, stor
     if not (before.exists or after.exists):
         known = sorted({*before.inventory.fleet.environments, *after.inventory.fleet.environments})
         raise OffhookError(f'the fleet has no environment "{environment}"', hint=f"known: {', '.join(known) or 'none'}")
-    macs = sorted(_macs(before, after, names))
-    if len(macs) > _MANY_PHONES:
+    check_scopes(scopes, (before, after))
+    macs = sorted(macs_between(before, after, names))
+    if len(macs) > MANY_PHONES:
         before, after = (
             make_side(view, load(whole(view.snapshot), store, processes=processes)[0], environment)
             for view in (old, new)
         )
-    found = _differences(before, after, macs, names, processes)
+    found = differences(before, after, macs, names, processes)
     phones = [phone for one in found if (phone := describe(before, after, one)) is not None]
     unread = unread_phones(old, before, new, [phone.mac for phone in phones if phone.status == REMOVED])
     chosen = after.environment or before.environment
@@ -115,24 +134,43 @@ def _diff(root: Path, base: str, head: str | None, environment: str | None, stor
         *file_mistakes(new, "at the head"),
         *head_mistakes(after, [phone.mac for phone in phones], changed),
     ]
+    policy = tuple(policy_changes(old, new, _reader(git, old), _reader(git, new), folders=_folders(git)))
+    books = tuple(phonebook_changes(old, new, names, changed))
+    own = [book.id for book in books if f"contacts/{book.id}" in names]
+    common = () if fleet_is_unread(new) else tuple(common_file_changes(before, after))
     return Diff(
         base=old.snapshot.revision,
         head=new.snapshot.revision,
         environment=chosen.name if chosen else None,
-        policy=tuple(policy_changes(old, new, _reader(git, old), _reader(git, new), folders=_folders(git))),
+        policy=policy,
         phones=tuple(replace(phone, is_unread=True) if phone.mac in unread else phone for phone in phones),
-        phonebooks=tuple(phonebook_changes(old, new, names, changed)),
-        common=() if fleet_is_unread(new) else tuple(common_file_changes(before, after)),
+        phonebooks=books,
+        common=common,
         warnings=(*mistakes, *file_mistakes(old, "at the base")),
         head_is_broken=bool(mistakes),
         fleet_is_unread=fleet_is_unread(new),
+        panels=dict(islice(_panels(before, after, phones), pictured)),
+        outside=outside(scopes, (before, after), phones, rules=len(policy), common=bool(common), phonebooks=own)
+        if scopes
+        else None,
     )
 
 
-def _differences(
+def _panels(before: SideOfDiff, after: SideOfDiff, phones: list[PhoneChange]) -> Iterator[tuple[str, Panels]]:
+    """The keys of phones of which some differ, one after the other."""
+    for phone in phones:
+        found = panels(before, after, phone)
+        if found is not None:
+            yield phone.mac, found
+
+
+def differences(
     before: SideOfDiff, after: SideOfDiff, macs: list[str], names: frozenset[str], processes: int
 ) -> list[Difference]:
-    """What differs on each phone; where there are many, several processes look."""
+    """Return what differs on each phone; where there are many, several processes look.
+
+    For more than MANY_PHONES both inventories must have been loaded whole. `names` differ between them.
+    """
 
     def look(share: list[str]) -> list[tuple[Any, ...]]:
         found = (find_difference(before, after, mac, names) for mac in share)
@@ -140,12 +178,12 @@ def _differences(
 
     shares = [macs[start : start + _SHARE] for start in range(0, len(macs), _SHARE)]
     # few phones are looked up in the store, which no second process may share
-    many = processes if len(macs) > _MANY_PHONES else 1
+    many = processes if len(macs) > MANY_PHONES else 1
     return [Difference(*row) for rows in map_in_processes(look, shares, processes=many, keep=list) for row in rows]
 
 
-def _macs(before: SideOfDiff, after: SideOfDiff, names: frozenset[str]) -> set[str]:
-    """The phones that may differ."""
+def macs_between(before: SideOfDiff, after: SideOfDiff, names: frozenset[str]) -> set[str]:
+    """Return the phones that may differ, given the names that do."""
     chosen = {side.environment.name if side.environment else None for side in (before, after)}
     if any(concerns_all(after.view, names, one) for one in chosen):
         return {*before.inventory.phones, *after.inventory.phones}

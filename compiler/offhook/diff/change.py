@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
+from offhook.flyingvoice.panels import Panel
 from offhook.layers import Said
 from offhook.problem import Mark
 
@@ -96,10 +99,14 @@ class PhoneChange:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A change of the rules that publishing and reviewing follow. `mark` is at the head, at the base where it left."""
+    """A change of the rules that publishing and reviewing follow.
+
+    `mark` is at the head; where the rule `is_gone` there, at the base.
+    """
 
     mark: Mark
     message: str
+    is_gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +122,31 @@ class PhonebookChange:
     removed: int
 
 
+class Panels(NamedTuple):
+    """One phone's line keys at the base and at the head; None where the phone is not there."""
+
+    before: Panel | None
+    after: Panel | None
+
+
+class Outside(NamedTuple):
+    """What changes outside of what may change (`scopes`, as they are spelled).
+
+    Phones, sorted by MAC; how many rules; whether the common file does; and phonebooks by id, sorted.
+    """
+
+    scopes: tuple[str, ...]
+    phones: tuple[PhoneChange, ...]
+    rules: int
+    common: bool
+    phonebooks: tuple[str, ...]
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether nothing does."""
+        return not (self.phones or self.rules or self.common or self.phonebooks)
+
+
 @dataclass(frozen=True, slots=True)
 class Diff:
     """What differs between two revisions: ids of commits, or "worktree". Phones are sorted by MAC.
@@ -122,7 +154,8 @@ class Diff:
     `common` are the parameters that differ in the common file, for phones that are not in the inventory.
     `head_is_broken` tells that the head has mistakes: what could be understood of it was compared. `warnings` name
     them, the head's before the base's. `fleet_is_unread` tells that fleet.yaml, which every phone depends on, is among
-    what could not be understood.
+    what could not be understood. `panels` are the line keys of as many phones as were asked for, by MAC. `outside` is
+    what changes outside of what may change, None where all may.
     """
 
     base: str
@@ -135,6 +168,8 @@ class Diff:
     warnings: tuple[str, ...]
     head_is_broken: bool
     fleet_is_unread: bool = False
+    panels: Mapping[str, Panels] = field(default_factory=dict, repr=False, compare=False)
+    outside: Outside | None = None
 
     @property
     def is_empty(self) -> bool:

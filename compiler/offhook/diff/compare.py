@@ -97,7 +97,7 @@ def describe(old: SideOfDiff, new: SideOfDiff, found: Difference) -> PhoneChange
     parameters = in_order({*found.parameters, *found.perhaps})
     was = old.resolver.who_says(before, parameters) if before else {}
     now = new.resolver.who_says(after, parameters) if after else {}
-    secrets = {name: _secret_change(old, new, now[name].value) for name in found.perhaps}
+    secrets = {name: sealed_change(old, new, now[name].value) for name in found.perhaps}
     changes = [
         _change(name, was.get(name), now.get(name), secrets.get(name, ""))
         for name in parameters
@@ -119,7 +119,8 @@ def describe(old: SideOfDiff, new: SideOfDiff, found: Difference) -> PhoneChange
     )
 
 
-def _secret_change(old: SideOfDiff, new: SideOfDiff, value: str) -> str:
+def sealed_change(old: SideOfDiff, new: SideOfDiff, value: str) -> str:
+    """Return whether the secret that a value names is another one: see `secret_change`."""
     secret = value[len(PREFIX) :]
     return secret_change(secret, old.view.sealed(secret), new.view.sealed(secret))
 

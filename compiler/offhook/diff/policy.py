@@ -47,12 +47,12 @@ def policy_changes(
         for path, was, now in leaves((part,), before.get(part), after.get(part)):
             place = mark(entity_after, *path) if now is not None else mark(entity_before, *path)
             words = f"{'.'.join(path)} {_DEFAULT if was is None else was} -> {_DEFAULT if now is None else now}"
-            yield Policy(place, words)
+            yield Policy(place, words, is_gone=now is None)
     for file, words in {**files(folders), **_signers(before), **_signers(after)}.items():
         content_before, content_after = read_old(file), read_new(file)
         if content_before != content_after:
             verb = "is new" if content_before is None else "is gone" if content_after is None else "changed"
-            yield Policy(Mark(file, 1, 1), f"{file} {verb}: {words}")
+            yield Policy(Mark(file, 1, 1), f"{file} {verb}: {words}", is_gone=content_after is None)
 
 
 def files(folders: Sequence[str]) -> dict[str, str]:

@@ -68,8 +68,9 @@ class Found:
 class Model:
     """A phone model. `accounts` slots are sure to be there; where not certain, there may be `accounts_max`.
 
-    `firmware_min` is the first firmware that reads boot files, None where unknown; `user_agent` is how the
-    HTTP User-Agent begins.
+    `panel` is how many line keys a page shows in each column, from the left: assumed, since no source tells; empty
+    where there are none. `firmware_min` is the first firmware that reads boot files, None where unknown; `user_agent`
+    is how the HTTP User-Agent begins.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Model:
     accounts_certain: bool
     accounts_max: int
     line_keys: int
+    panel: tuple[int, ...]
     firmware_min: str | None
     user_agent: str
 
@@ -184,7 +186,8 @@ def models() -> dict[str, Model]:
     rows: dict[str, dict[str, Any]] = _read("models.json")["models"]
     facts = [one.name for one in fields(Model)[2:]]
     return {
-        name: Model(name, tuple(row["aliases"]), **{fact: row[fact] for fact in facts}) for name, row in rows.items()
+        name: Model(name, tuple(row["aliases"]), **{fact: row[fact] for fact in facts} | {"panel": tuple(row["panel"])})
+        for name, row in rows.items()
     }
 
 

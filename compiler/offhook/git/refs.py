@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from offhook.git.program import run_git, shown
 from offhook.git.refusal import FSCK
-from offhook.git.repository import Git, read_commit, read_file
+from offhook.git.repository import Git, entry_of, read_commit, read_file
 from offhook.problem import OffhookError
 
 _NOTHING = "0" * 40
@@ -80,6 +80,17 @@ def named_parents(git: Git, commit: str) -> tuple[str, ...]:
 def file_of(git: Git, commit: str, path: str) -> bytes | None:
     """Return a file's content at a commit by its path from the top of the commit, None where there is none."""
     return read_file(replace(git, prefix=""), commit, path)
+
+
+def has_file(git: Git, commit: str, path: str) -> bool:
+    """Tell whether a commit has a regular file at a path from its top, without reading it."""
+    return entry_of(git, tree_of(git, commit), path) is not None
+
+
+def tree_of(git: Git, commit: str) -> str:
+    """Return the id of a commit's tree. Raises OffhookError where the commit is not there."""
+    read_commit(git, commit)  # which says what is wrong with it
+    return str(git.repository[commit].tree_id)
 
 
 def identity(git: Git) -> Person | None:

@@ -114,13 +114,14 @@ class _Home:
     fault: str
 
 
-def verify(signature: bytes | None, payload: bytes, when: int, trust: Trust) -> Signature:
+def verify(signature: bytes | None, payload: bytes, when: int, trust: Trust, *, now: int | None = None) -> Signature:
     """Return what a commit's signature is worth. `signature` is None where the commit has none.
 
     `payload` is what was signed: the commit without its signature. `when` is the committer's time in seconds since
     1970: keys in allowed_signers may be valid for a time (valid-after, valid-before; read as UTC). GPG keys are judged
-    as of now. Never raises for what a commit, a file of `trust` or a missing program may bring. Costs two processes
-    for SSH, one for GPG, more only where the answer is not "good"; what is made of `trust` is kept for the next call.
+    as of `now`, in seconds since 1970, by the clock where that is None. Never raises for what a commit, a file of
+    `trust` or a missing program may bring. Costs two processes for SSH, one for GPG, more only where the answer is not
+    "good"; what is made of `trust` is kept for the next call.
     """
     if signature is None:
         return Signature("none", "unsigned", None, "the commit has no signature")
@@ -132,7 +133,7 @@ def verify(signature: bytes | None, payload: bytes, when: int, trust: Trust) -> 
         if kind == "ssh":
             return _verify_ssh(signature, payload, when, trust.allowed_signers)
         if kind == "gpg":
-            return _verify_gpg(signature, payload, trust.keyring)
+            return _verify_gpg(signature, payload, trust.keyring, now)
         raise _CannotCheckError("only SSH and GPG signatures are checked")
     except _CannotCheckError as reason:
         return Signature(kind, "unchecked", None, str(reason))
@@ -237,7 +238,7 @@ def _signers(allowed: bytes) -> _Folder:
 # GPG: gpg(1) and its status lines.
 
 
-def _verify_gpg(signature: bytes, payload: bytes, keyring: bytes | None) -> Signature:
+def _verify_gpg(signature: bytes, payload: bytes, keyring: bytes | None, now: int | None) -> Signature:
     if keyring is None:
         raise _CannotCheckError("there is no keyring: name the file under signing in fleet.yaml")
     home = _home(keyring)
@@ -246,7 +247,8 @@ def _verify_gpg(signature: bytes, payload: bytes, keyring: bytes | None) -> Sign
     with tempfile.NamedTemporaryFile(dir=home.folder.path) as file:
         file.write(signature)
         file.flush()
-        status, code = _gpg(home.folder, "--verify", file.name, "-", stdin=payload)
+        clock = () if now is None else (f"--faked-system-time={now}!",)
+        status, code = _gpg(home.folder, *clock, "--verify", file.name, "-", stdin=payload)
     return _judged(status, code, home.keys)
 
 

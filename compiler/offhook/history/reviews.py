@@ -10,7 +10,7 @@ named by that merge.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from offhook.git.repository import Commit
 from offhook.history.walk import History
@@ -43,16 +43,18 @@ def review_of(commit: Commit) -> str | None:
     return found[1] if found[1][0] in "#!" else f"#{found[1]}"
 
 
-def reviews(history: History, start: str, commits: Iterable[str]) -> dict[str, str]:
+def reviews(
+    history: History, start: str, commits: Iterable[str], *, within: Collection[str] | None = None
+) -> dict[str, str]:
     """Return commit -> pull request for those of `commits` of which one is named, up to `start`.
 
     The first parents of `start` are the line that pull requests are merged into; what a merge of that line brought
-    in is its.
+    in is its. With `within`, the commits that `between` returned, none outside of it is looked at.
     """
     wanted = set(commits)
     found = {one: review for one in wanted if (review := review_of(history.commit(one))) is not None}
-    line = [start]
-    while parents := history.commit(line[-1]).parents:
+    line = [start] if within is None or start in within else []
+    while line and (parents := history.commit(line[-1]).parents) and (within is None or parents[0] in within):
         line.append(parents[0])
     seen: set[str] = set()
     for merge in reversed(line):
@@ -60,7 +62,7 @@ def reviews(history: History, start: str, commits: Iterable[str]) -> dict[str, s
         pending = [merge]
         while pending:
             commit = pending.pop()
-            if commit in seen:
+            if commit in seen or (within is not None and commit not in within):
                 continue
             seen.add(commit)
             if review is not None and commit in wanted:

@@ -20,7 +20,7 @@ def trust_at(history: History, revision: str) -> Trust:
     return Trust(*contents)
 
 
-def judge(history: History, commit: str, trust: Trust) -> Signature:
-    """Return whether a commit is signed, and whether by somebody who is trusted."""
+def judge(history: History, commit: str, trust: Trust, *, now: int | None = None) -> Signature:
+    """Return whether a commit is signed, and whether by somebody who is trusted; as of `now`, see `verify`."""
     signature, payload = signature_of(history.git, commit)
-    return verify(signature, payload, history.commit(commit).committed, trust)
+    return verify(signature, payload, history.commit(commit).committed, trust, now=now)

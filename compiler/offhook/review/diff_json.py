@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from offhook.diff.change import ADDED, REMOVED, Change, Diff
+from offhook.diff.change import ADDED, REMOVED, Change, Diff, Outside
 from offhook.diff.groups import Group, groups, origins_of
 from offhook.review.words import shown_sides
 
@@ -33,8 +33,19 @@ def diff_json(diff: Diff) -> str:
         "common": list(diff.common),
         "incomplete": diff.head_is_broken,
         "warnings": list(diff.warnings),
+        "outside": None if diff.outside is None else _outside(diff.outside),
     }
     return json.dumps(answer, indent=1, ensure_ascii=False)
+
+
+def _outside(outside: Outside) -> dict[str, Any]:
+    return {
+        "only": list(outside.scopes),
+        "phones": [phone.mac for phone in outside.phones],
+        "rules": outside.rules,
+        "common": outside.common,
+        "phonebooks": list(outside.phonebooks),
+    }
 
 
 def _group(group: Group) -> dict[str, Any]:

@@ -3,67 +3,107 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 
 from offhook.diff.change import ADDED, CHANGED, REMOVED, Change, Diff, PhoneChange
 from offhook.diff.groups import Group, families, groups, variants
+from offhook.flyingvoice.keys import OFF_TYPE
 from offhook.review.words import count, cut, listed, shown_sides, sites
 from offhook.texts import visible
+
+Show = Callable[[str], str]
 
 _MAX_NAMES = 3
 _WIDEST_VALUE = 32
 _SLOT = re.compile(r"(account|linekey|programablekey)\.([0-9]+)\.(.+)")
 _SLOT_WORDS = {"account": "account", "linekey": "key", "programablekey": "programmable key"}
-_VAGUE = frozenset({"enable", "mode", "type", "value", "url", "name", "address", "port", "host"})
+_ENOUGH_WORDS = 2
+_KEY = re.compile(r"(linekey|programablekey)\.([0-9]+)\.")
 
 
-def headline(diff: Diff) -> str:
-    """Return the sentence, without a full stop and without markup; what users wrote is in it as they wrote it."""
+def headline(diff: Diff, *, show: Show = visible) -> str:
+    """Return the sentence, without a full stop; what users wrote in it passes through `show`."""
     if diff.fleet_is_unread:
         return "inventory/fleet.yaml cannot be read, so no phone is compared"
-    parts = [_changed(diff.of_status(CHANGED))]
-    for status, word in ((ADDED, "added"), (REMOVED, "removed")):
-        found = diff.of_status(status)
-        parts.append(f"{count(len(found), 'phone')}{sites(found)} {word}" if found else "")
-    parts.append(f"{count(len(diff.unread), 'phone')} not known" if diff.unread else "")
-    parts.append(_books(diff))
-    said = [part for part in parts if part]
-    if not said:
-        return "no phone changes" + (", but the rules do" if diff.policy else "")
-    return "; ".join(said)
+    said = "; ".join(part for part in _parts(diff, show) if part)
+    if said:
+        return said
+    if diff.common:
+        return "only phones that nobody listed change: the common file does"
+    return "no phone changes" + (", but the rules do" if diff.policy else "")
 
 
 def spoken(parameter: str) -> str:
-    """Return a parameter in words: "time zone", "key 3 label", "account 1 display name"."""
+    """Return a parameter in words: "time zone", "key 3 label", "account 1 sip server 2 address"."""
     slot = _SLOT.fullmatch(parameter)
     prefix, rest = (f"{_SLOT_WORDS[slot[1]]} {slot[2]} ", slot[3]) if slot else ("", parameter)
-    words = rest.split(".")
-    kept = words[-2:] if words[-1] in _VAGUE and len(words) > 1 else words[-1:]
-    return prefix + " ".join(kept).replace("_", " ")
+    *before, last = rest.split(".")
+    words = last.split("_")
+    # one word alone says little: "enable", "2 address"
+    while before and sum(not word.isdecimal() for word in words) < _ENOUGH_WORDS:
+        words = [*before.pop().split("_"), *words]
+    return prefix + " ".join(words)
 
 
-def _changed(phones: tuple[PhoneChange, ...]) -> str:
+def topics(phone: PhoneChange) -> dict[str, list[int]]:
+    """Return what a phone's changes are about, in words, and their numbers; a key with another type is one topic."""
+    parameters = [change.parameter for change in phone.changes]
+    found: dict[str, list[int]] = {}
+    for number, parameter in enumerate(parameters):
+        key = _KEY.match(parameter)
+        is_whole = key is not None and f"{key[0]}type" in parameters
+        topic = f"{_SLOT_WORDS[key[1]]} {key[2]}" if key and is_whole else spoken(parameter)
+        found.setdefault(topic, []).append(number)
+    return found
+
+
+def _parts(diff: Diff, show: Show) -> Iterator[str]:
+    changed = diff.of_status(CHANGED)
+    yield _changed([phone for phone in changed if not phone.retires], show)
+    for word, found in (
+        ("retired", [phone for phone in changed if phone.retires]),
+        ("added", diff.of_status(ADDED)),
+        ("removed", diff.of_status(REMOVED)),
+        ("not known", diff.unread),
+    ):
+        yield f"{count(len(found), 'phone')}{sites(found, show=show)} {word}" if found else ""
+    yield _books(diff, show)
+
+
+def _changed(phones: list[PhoneChange], show: Show) -> str:
     if not phones:
         return ""
-    where = f"{count(len(phones), 'phone')}{sites(phones)}"
+    where = f"{count(len(phones), 'phone')}{sites(phones, show=show)}"
     kinds = families(groups(phones))
-    retired = sum(phone.retires for phone in phones)
-    if retired == len(phones):
-        return f"{where} retired"
-    if len(kinds) > 1:
-        alike = sorted({spoken(change.parameter) for phone in phones for change in phone.changes})
-        what = f"{listed(alike, limit=_MAX_NAMES)}" if len(alike) <= _MAX_NAMES else f"{len(kinds):,} kinds of change"
-        return f"{where}: {what}"
-    return f"{where}: {_family(kinds[0])}"
+    if len(kinds) == 1:
+        return f"{where}: {_family(kinds[0], show)}"
+    alike = sorted({topic for kind in kinds for topic in topics(kind[0].example)})
+    what = listed(alike, limit=_MAX_NAMES) if len(alike) <= _MAX_NAMES else f"{len(kinds):,} kinds of change"
+    return f"{where}: {what}"
 
 
-def _family(family: list[Group]) -> str:
+def _family(family: list[Group], show: Show) -> str:
     changes = family[0].example.changes
-    if len(changes) > _MAX_NAMES:
-        return f"{count(len(changes), 'setting')} ({listed(spoken(one.parameter) for one in changes)})"
-    return ", ".join(_one(family, number, change) for number, change in enumerate(changes))
+    about = topics(family[0].example)
+    if len(about) > _MAX_NAMES:
+        return f"{count(len(changes), 'setting')} ({listed(about)})"
+    return ", ".join(
+        _key(family, topic, numbers) if len(numbers) > 1 else _one(family, numbers[0], changes[numbers[0]], show)
+        for topic, numbers in about.items()
+    )
 
 
-def _one(family: list[Group], number: int, change: Change) -> str:
+def _key(family: list[Group], topic: str, numbers: list[int]) -> str:
+    """What became of a key as a whole."""
+    changes = [family[0].example.changes[number] for number in numbers]
+    number, change = next(row for row in zip(numbers, changes, strict=True) if row[1].parameter.endswith(".type"))
+    old, new = (OFF_TYPE if side is None else side.value for side in (change.old, change.new))
+    if len(variants(family, number)) > 1 or OFF_TYPE not in (old, new):
+        return f"{topic} changed"
+    return f"{topic} {'added' if old == OFF_TYPE else 'removed'}"
+
+
+def _one(family: list[Group], number: int, change: Change, show: Show) -> str:
     name = spoken(change.parameter)
     if change.new is None:
         return f"{name} is no longer said"
@@ -72,12 +112,15 @@ def _one(family: list[Group], number: int, change: Change) -> str:
     different = variants(family, number)
     if len(different) > 1:
         return f"{name} ({len(different):,} different values)"
-    old, new = (None if one is None else cut(visible(one), _WIDEST_VALUE) for one in shown_sides(change))
+    old, new = (None if one is None else show(cut(visible(one), _WIDEST_VALUE)) for one in shown_sides(change))
     return f"{name} {new}" if old is None else f"{name} {old} to {new}"
 
 
-def _books(diff: Diff) -> str:
+def _books(diff: Diff, show: Show) -> str:
     if not diff.phonebooks:
         return ""
-    named = listed(book.id for book in diff.phonebooks)
-    return f"phonebook{'' if len(diff.phonebooks) == 1 else 's'} {named}"
+    named = listed((book.id for book in diff.phonebooks), show=show)
+    if len(diff.phonebooks) > 1:
+        return f"phonebooks {named} change"
+    (book,) = diff.phonebooks
+    return f"phonebook {named} {'changes' if book.status == CHANGED else f'is {book.status}'}"

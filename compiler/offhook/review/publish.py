@@ -26,10 +26,16 @@ def plan_text(prepared: Prepared) -> str:
     return "\n".join(_plan_lines(prepared))
 
 
-def plan_json(prepared: Prepared, plan: SavedPlan, outcome: Outcome | None = None) -> str:
+def plan_json(
+    prepared: Prepared,
+    plan: SavedPlan,
+    outcome: Outcome | None = None,
+    *,
+    forecast: Mapping[str, Any] | None = None,
+) -> str:
     """Return the same in the shape of schema/output/publish.schema.json; it is also the file of a saved plan.
 
-    `outcome` is what was done, None where nothing was.
+    `outcome` is what was done, None where nothing was. `forecast` says how a rollout will go.
     """
     steps, moved, diff = prepared.steps, prepared.moved, prepared.diff
     body: dict[str, Any] = {
@@ -44,6 +50,7 @@ def plan_json(prepared: Prepared, plan: SavedPlan, outcome: Outcome | None = Non
         "diff": json.loads(diff_json(diff)) if diff is not None else None,
         "warnings": [*prepared.warnings, *(outcome.warnings if outcome else ())],
         "done": None,
+        "forecast": forecast,
     }
     if outcome is not None:
         body["done"] = {
@@ -161,10 +168,11 @@ def _drift_lines(drift: Drift, place: str, ahead: Diff | None) -> Iterator[str]:
         if len(paths) > _SHOWN:
             yield f"{' ' * 16}and {count(len(paths) - _SHOWN, 'more file')}"
     if drift.intent is not None:
-        yield style(
-            f"a publish by {drift.intent.owner} is under way, or was stopped: {drift.unsure:,} files are not sure",
-            fg="yellow",
-        )
+        what = "rollout" if drift.intent.campaign else "publish"
+        line = f"a {what} by {drift.intent.owner} is under way, or was stopped: {drift.unsure:,} files are not sure"
+        yield style(line, fg="yellow")
+        if drift.intent.campaign:
+            yield f"offhook rollout status {manifest.environment} says how far it is"
     if not drift.strangers_known:
         yield "this root cannot be listed: strangers are not known"
     if not drift.is_drift:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from offhook.diff.change import LIKELY, UNKNOWN, Change, PhoneChange, Side
 from offhook.secrets.changes import PERHAPS
@@ -22,17 +22,17 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def listed(values: Iterable[str], *, limit: int = 3) -> str:
-    """Return a short list: "a, b, c and 4 more"."""
+def listed(values: Iterable[str], *, limit: int = 3, show: Callable[[str], str] = visible) -> str:
+    """Return a short list: "a, b, c and 4 more". Each value passes through `show`."""
     every = list(values)
-    head = ", ".join(map(visible, every[:limit]))
+    head = ", ".join(map(show, every[:limit]))
     return head if len(every) <= limit else f"{head} and {len(every) - limit:,} more"
 
 
-def sites(phones: Iterable[PhoneChange]) -> str:
-    """Return where phones stand: " in berlin, lyon", "" where none has a site."""
+def sites(phones: Iterable[PhoneChange], *, show: Callable[[str], str] = visible) -> str:
+    """Return where phones stand: " in berlin, lyon", "" where none has a site. Each name passes through `show`."""
     names = sorted({phone.site for phone in phones if phone.site})
-    return f" in {listed(names)}" if names else ""
+    return f" in {listed(names, show=show)}" if names else ""
 
 
 def restart(phone: PhoneChange) -> str:

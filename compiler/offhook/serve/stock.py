@@ -12,8 +12,8 @@ from offhook.problem import OffhookError
 from offhook.publish.state.keyed import Key
 from offhook.publish.tree.needed_secrets import needed_secrets
 from offhook.publish.tree.opened import opened_tree
+from offhook.publish.tree.opening import open_by
 from offhook.publish.tree.paths import owner_of
-from offhook.secrets.opening import open_secrets
 from offhook.serve.shelf import Shelf, shelf_of
 from offhook.settings import phones_of
 from offhook.source import WORKTREE
@@ -27,13 +27,9 @@ def compiled(fleet: Fleet, key: Key) -> Shelf:
 
     With the same key a file that has not changed has the same name, where names hold fingerprints.
     """
-    environment = fleet.environment
-    provider = (environment.secrets if environment else None) or fleet.inventory.fleet.secrets
-    secret_files = [file for file in fleet.source.files if file.kind == "secret"]
     places = needed_secrets(fleet)
-    secrets = open_secrets(places, provider=provider, files=secret_files, environment=os.environ, places=places)
-    tree = opened_tree(fleet, secrets, key)
-    phones = phones_of(fleet.inventory, environment)
+    tree = opened_tree(fleet, open_by(fleet, places, places=places), key)
+    phones = phones_of(fleet.inventory, fleet.environment)
     rows = ((path, bytes(data), owner_of(path)) for share in tree.shares for path, data in share())
     revision = "the work tree" if fleet.source.revision == WORKTREE else f"commit {fleet.source.revision[:10]}"
     return shelf_of(rows, phones={phone.mac: _title(phone) for phone in phones}, revision=revision)

@@ -45,6 +45,7 @@ MAX_OF_ONE = 512
 _MAX_REQUEST = 1024
 _TRIES = 6
 _REPEAT_S = 1.0
+_ASKED_AGAIN_S = 0.5
 _REQUESTS_AT_ONCE = 16
 _MAX_INBOX = 8192
 _IP_PKTINFO = getattr(socket, "IP_PKTINFO", 8)  # of <linux/in.h>, which Python's module does not name yet
@@ -159,13 +160,24 @@ class TftpServer:
             return
         key = (client, packet)
         if key in self._transfers:
-            return  # the request came twice
+            self._asked_again(self._transfers[key])
+            return
         asked = Asked(TFTP, client[0].removeprefix("::ffff:"), words[0].decode("utf-8", "replace"))
         reply = self._desk.answer(asked)
         if reply.result != OK:
             self._say(self._listening, error_packet(NOT_FOUND, "not found"), client)
             return
         self._start(key, asked, reply, words[1].lower(), options_in(words[2:-1]), local)
+
+    def _asked_again(self, transfer: _Transfer) -> None:
+        """Send the first answer again where it was lost; a request that merely came twice is one request.
+
+        The time to repeat an answer is the client's to choose, and phones say 6 s (guide, "DHCP Option66"),
+        yet ask again sooner.
+        """
+        is_unheard = transfer.acked == (-1 if transfer.options else 0)
+        if is_unheard and self._clock() >= transfer.due_s - transfer.repeat_s + _ASKED_AGAIN_S:
+            self._send(transfer)
 
     def _start(
         self,

@@ -6,17 +6,31 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-_COMPACT = {"v": "via", "f": "from", "t": "to", "i": "call-id", "m": "contact", "l": "content-length", "o": "event"}
+_COMPACT = {  # RFC 3261 section 20, and RFC 6665 section 8.2.1 for o
+    "v": "via",
+    "f": "from",
+    "t": "to",
+    "i": "call-id",
+    "m": "contact",
+    "l": "content-length",
+    "o": "event",
+    "s": "subject",
+    "c": "content-type",
+    "e": "content-encoding",
+    "k": "supported",
+}
 _LISTS = frozenset({"via", "contact", "route", "record-route", "allow", "supported", "require"})
 _NAME = re.compile(r"[A-Za-z0-9!%*_+`'~.-]+")
 _TOKEN = r"[A-Za-z0-9!%*_+`'~.-]+"
-_LIST_ITEM = re.compile(r'(?:"(?:[^"\\]|\\.)*"|<[^>]*>|[^,"<]|["<])+')
+# strangers choose what these are held against: each takes time that grows with the text only, and never gives up late
+_LIST_ITEM = re.compile(r'(?:"(?:[^"\\]|\\.?)*(?:"|\Z)|<[^>]*(?:>|\Z)|[^,"<])+', re.S)
 _VIA = re.compile(
-    rf"\s*SIP\s*/\s*2\.0\s*/\s*({_TOKEN})\s+(\[[^\]]*\]|[^\s:;]+)\s*(?::\s*([0-9]{{1,5}}))?\s*(;.*)?$", re.S
+    rf"SIP\s*/\s*2\.0\s*/\s*({_TOKEN})\s+(\[[^\]]*\]|[^\s:;]+)\s*(?::\s*([0-9]{{1,5}})\s*)?(;.*)?\Z", re.S
 )
 _URI = re.compile(
     r"(sips?):(?:([^@]*)@)?(\[[0-9A-Fa-f:.]+\]|[^:;?@\s<>\[\]]+)(?::([0-9]{1,5}))?((?:;[^;?\s<>]*)*)(?:\?\S*)?$", re.I
 )
+_LAST_PORT = 65535
 
 
 class SipError(ValueError):
@@ -140,7 +154,7 @@ def render(message: Request | Response) -> bytes:
 
 def parse_via(value: str) -> Via:
     """Return one Via. Raises SipError."""
-    match = _VIA.match(value)
+    match = _VIA.match(value.strip())
     if not match:
         raise SipError("no Via")
     parameters = {}
@@ -153,7 +167,7 @@ def parse_via(value: str) -> Via:
 def parse_uri(text: str) -> SipUri:
     """Return a sip: or sips: address. Raises SipError."""
     match = _URI.match(text)
-    if not match:
+    if not match or int(match[4] or 0) > _LAST_PORT:
         raise SipError("no SIP address")
     parameters = {}
     for one in match[5].split(";")[1:]:

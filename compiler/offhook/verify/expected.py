@@ -7,8 +7,7 @@ only from a fleet: the released commit, compiled anew, with its secrets opened w
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -23,8 +22,9 @@ from offhook.publish.state.manifest import Manifest
 from offhook.publish.status import check_owner
 from offhook.publish.tree.needed_secrets import needed_secrets
 from offhook.publish.tree.opened import settings_digest
+from offhook.publish.tree.opening import open_by
 from offhook.secrets.opened_text import OpenedBytes, OpenedText
-from offhook.secrets.opening import Opened, SecretsError, open_secrets
+from offhook.secrets.opening import Opened, SecretsError
 from offhook.secrets.reference import PREFIX
 from offhook.settings import Resolver, phones_of
 from offhook.tree import shared_files
@@ -178,26 +178,19 @@ def credentials(fleet: Fleet) -> tuple[str, str]:
     if not environment.password:
         return environment.username, ""
     name = environment.password[len(PREFIX) :]
-    return environment.username, OpenedText(_open(fleet, [name]).value(name))
+    return environment.username, OpenedText(open_by(fleet, [name]).value(name))
 
 
 def _opened(fleet: Fleet) -> tuple[Opened, frozenset[str]]:
     """Every secret that can be opened, and the names of the others."""
     names = set(needed_secrets(fleet))
     try:
-        return _open(fleet, names), frozenset()
+        return open_by(fleet, names), frozenset()
     except SecretsError as error:
         faulty = {name for fault in error.faults for name in fault.names}
     except OffhookError:
         faulty = names
     try:
-        return _open(fleet, names - faulty), frozenset(faulty & names)
+        return open_by(fleet, names - faulty), frozenset(faulty & names)
     except OffhookError:
-        return _open(fleet, ()), frozenset(names)
-
-
-def _open(fleet: Fleet, names: Iterable[str]) -> Opened:
-    environment = fleet.environment
-    provider = (environment.secrets if environment else None) or fleet.inventory.fleet.secrets
-    files = [file for file in fleet.source.files if file.kind == "secret"]
-    return open_secrets(names, provider=provider, files=files, environment=os.environ)
+        return open_by(fleet, ()), frozenset(names)

@@ -56,24 +56,17 @@ def carry(
     Raises OffhookError where a limit or the world refuses.
     """
     refuse(prepared, adopt=adopt)
+    refuse_within_campaign(prepared)
     state, steps = prepared.state, prepared.steps
     if prepared.is_nothing:
         warning = record_waiting(prepared.root, state, prepared.before.head)
         return Outcome(prepared.manifest.release, False, 0, 0, tuple(filter(None, [warning])))
     manifest = next_manifest(prepared)
-
-    def record(path: str) -> bytes:
-        name = prepared.place.name
-        release = release_of_manifest(
-            manifest, path, name, prepared.moved, rollback_of=rollback_of, reason=one_line(reason)
-        )
-        return record_bytes(release, prepared.moved)
-
     with hold_of(prepared, patience=patience, say=say) as hold:
         publication = begin(prepared, hold, processes=processes, progress=progress)
         publication.upload()
         publication.switch()
-        publication.finish(manifest, record if prepared.is_release else None)
+        publication.finish(manifest, recorder(prepared, manifest, rollback_of=rollback_of, reason=reason))
         head = hold.head
     warnings = [
         invalidate(prepared.place, (*steps.writes, *steps.deletes)),
@@ -101,11 +94,45 @@ def refuse(prepared: Prepared, *, adopt: bool) -> None:
         )
 
 
-def hold_of(prepared: Prepared, *, patience: Patience, say: Callable[[str], None]) -> Hold:
-    """Return the hold on the environment, with the intent of this publish in its head. Raises Lost."""
+def refuse_within_campaign(prepared: Prepared) -> None:
+    """Raise OffhookError where a rollout is under way: a publish would switch at once what it holds back."""
+    intent = prepared.before.head.intent
+    if intent is not None and intent.campaign:
+        name = prepared.place.environment.name
+        raise OffhookError(
+            f"a rollout to {name}, begun by {intent.owner}, is not done yet",
+            hint=f"offhook rollout status {name}; then rollout resume {name}, or rollout revert {name}",
+        )
+
+
+def recorder(
+    prepared: Prepared, manifest: Manifest, *, rollback_of: int | None = None, reason: str = ""
+) -> Callable[[str], bytes] | None:
+    """Return what makes the release's record, given the manifest's path; None where nothing new is released."""
+    if not prepared.is_release:
+        return None
+
+    def record(path: str) -> bytes:
+        name = prepared.place.name
+        release = release_of_manifest(
+            manifest, path, name, prepared.moved, rollback_of=rollback_of, reason=one_line(reason)
+        )
+        return record_bytes(release, prepared.moved)
+
+    return record
+
+
+def hold_of(prepared: Prepared, *, patience: Patience, say: Callable[[str], None], campaign: str = "") -> Hold:
+    """Return the hold on the environment, with the intent of this publish in its head. Raises Lost.
+
+    `campaign` is the rollout that it is part of: phones that earlier runs of it switched stay named in the head.
+    """
     state, head = prepared.state, prepared.before.head
     plan = write_intended(state, prepared.survey, prepared.steps, prepared.leftover)
     intent = new_intent(plan, prepared.commit, prepared.survey.sealed, prepared.place.root)
+    former = prepared.before.head.intent
+    is_same = former is not None and campaign != "" and former.campaign == campaign
+    intent = replace(intent, campaign=campaign, waves=former.waves if former is not None and is_same else ())
     head = replace(head, intent=intent, key=prepared.tree.key.of_text("key", ""))
     try:
         return take_hold(state, prepared.before, head, place=prepared.place.identity, patience=patience, say=say)

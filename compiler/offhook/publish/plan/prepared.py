@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import datetime
-import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -38,8 +37,9 @@ from offhook.publish.state.manifest import Manifest
 from offhook.publish.status import check_owner, drift
 from offhook.publish.tree.needed_secrets import needed_secrets
 from offhook.publish.tree.opened import OpenedTree, Survey, opened_tree
-from offhook.secrets.opening import Opened, open_secrets
-from offhook.source import WORKTREE, Source
+from offhook.publish.tree.opening import open_by, provider_of
+from offhook.secrets.opening import Opened
+from offhook.source import WORKTREE
 from offhook.store import Store
 
 
@@ -200,18 +200,12 @@ def _open_secrets(fleet: Fleet, rule: Fleet) -> Opened:
     A name that today's files do not have any more is opened from those of the fleet's own revision.
     """
     places = needed_secrets(fleet)
-    environment = rule.environment
-    provider = (environment.secrets if environment else None) or rule.inventory.fleet.secrets
-
-    def opened(names: Iterable[str], source: Source) -> Opened:
-        files = [file for file in source.files if file.kind == "secret"]
-        return open_secrets(names, provider=provider, files=files, environment=os.environ, places=places)
-
     known = rule.inventory.secret_names.marks
-    if fleet is rule or provider.get("provider", "sops") != "sops":
-        return opened(places, rule.source)
+    if fleet is rule or provider_of(rule).get("provider", "sops") != "sops":
+        return open_by(rule, places, places=places)
     gone = [name for name in places if name not in known]
-    return opened([name for name in places if name in known], rule.source).joined(opened(gone, fleet.source))
+    found = open_by(rule, [name for name in places if name in known], places=places)
+    return found.joined(open_by(rule, gone, source=fleet.source, places=places))
 
 
 def _key(state: State, before: Versioned, manifest: Manifest, *, writing: bool) -> Key:

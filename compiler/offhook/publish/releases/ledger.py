@@ -1,12 +1,14 @@
 """The chain of records on a ref: one commit a release, on top of the former one's.
 
-A record's tree holds `release.json` and `phones.json`. Its first parent is the former record, its last the source
-commit; the first record has only that one, the record of a work tree only the other. Comes in: an open repository.
-Others can push to the ref: what is no record of this environment is passed over, and named.
+A record's tree holds `release.json` and `phones.json`. Its first parent is the former commit of the chain, its last the
+source commit; the first record has only that one, the record of a work tree only the other. What became of telling the
+phones is a commit of the chain, too: its tree holds `outcomes.json`, a trailer says of which release, and its parent is
+the former commit. Comes in: an open repository. Others can push to the ref: what is neither is passed over, and named.
 """
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,11 +19,13 @@ from offhook.git.refs import (
     copy_commit,
     file_of,
     has_commit,
+    has_file,
     identity,
     move_ref,
     named_parents,
     person,
     read_ref,
+    tree_of,
     write_commit,
 )
 from offhook.git.refusal import shown
@@ -38,11 +42,19 @@ from offhook.publish.releases.release import (
     release_of,
     to_json,
 )
+from offhook.review.words import listed
 from offhook.texts import one_line
 
 _RELEASE, _PHONES = "release.json", "phones.json"
+OUTCOMES = "outcomes.json"
+TRAILER = "Offhook-Outcome"
+"""The file and the trailer of a commit that tells of an outcome."""
+
+ATTEMPTS = 20
+"""How often somebody else may move a ref before we give up."""
+
+_NUMBER = re.compile(rf"^{TRAILER}: ([1-9][0-9]{{0,8}})$", re.MULTILINE)
 _STRANGERS = 64  # in a row: then it is somebody's branch, and not a ledger
-_ATTEMPTS = 20
 _ID = 10
 
 
@@ -55,16 +67,26 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class OutcomeCommit:
+    """A commit that says what became of telling the phones of release `number`. Nobody has looked at what it says."""
+
+    number: int
+    commit: str
+
+
+@dataclass(frozen=True, slots=True)
 class Chain:
     """What a ref holds. `tip` is None where there is no such ref; `commits` are those that were walked.
 
-    `records` has each number once, the highest first. `strangers` say what was passed over, a line each. `is_cut` tells
-    that older records exist, and that a shallow clone does not have them.
+    `records` has each number once, the highest first; `outcomes` are in the order in which they were added. `strangers`
+    say what was passed over, a line each. `is_cut` tells that older records exist, and that a shallow clone does not
+    have them.
     """
 
     ref: str
     tip: str | None
     records: tuple[Record, ...]
+    outcomes: tuple[OutcomeCommit, ...]
     commits: frozenset[str]
     strangers: tuple[str, ...]
     is_cut: bool
@@ -87,6 +109,7 @@ def read_chain(git: Git, ref: str) -> Chain:
     """
     tip = read_ref(git, ref)
     found: list[Record] = []
+    outcomes: list[OutcomeCommit] = []
     strangers: list[str] = []
     perhaps: list[str] = []  # below a stranger: the source commits that its parent leads to, unless a record follows
     commits: set[str] = set()
@@ -98,26 +121,28 @@ def read_chain(git: Git, ref: str) -> Chain:
             break
         commits.add(here)
         parents = named_parents(git, here)
-        release, fault = _judged(git, here, ref)
-        if release is None and not fault and is_below_stranger:
+        what = _judged(git, here, ref)
+        if what == "" and is_below_stranger:
             perhaps.append(f"{here[:_ID]} has no {_RELEASE}")
         else:
             strangers += perhaps
             perhaps = []
-            if release is None:
-                strangers.append(fault or f"{here[:_ID]} has no {_RELEASE}")
+            if isinstance(what, str):
+                strangers.append(what or f"{here[:_ID]} has no {_RELEASE}")
+            elif isinstance(what, OutcomeCommit):
+                outcomes.append(what)
             else:
-                found.append(Record(release, here))
-        is_below_stranger = release is None
-        is_first = release is not None and parents == (release.commit,) and not _is_record(git, *parents, ref)
+                found.append(Record(what, here))
+        is_below_stranger = isinstance(what, str)
+        is_first = isinstance(what, Release) and parents == (what.commit,) and not _is_ours(git, *parents, ref)
         here = None if is_first else next(iter(parents), None)
     records = _by_number(ref, found, strangers)
-    return Chain(ref, tip, records, frozenset(commits), tuple(strangers), is_cut)
+    return Chain(ref, tip, records, tuple(reversed(outcomes)), frozenset(commits), tuple(strangers), is_cut)
 
 
 def read_phones(git: Git, record: Record) -> Phones:
     """Return the phones of a record. Raises OffhookError where the list is not there, or is none."""
-    return phones_of(*_parsed(git, record.commit, _PHONES))
+    return phones_of(*parsed(git, record.commit, _PHONES))
 
 
 def append(git: Git, release: Release, phones: Phones) -> None:
@@ -128,7 +153,7 @@ def append(git: Git, release: Release, phones: Phones) -> None:
     ref = ref_of(release.environment)
     files = {_RELEASE: to_json(release_data(release)), _PHONES: to_json(phones_data(phones))}
     phones = phones_of(phones_data(phones), "phones")
-    for _ in range(_ATTEMPTS):
+    for _ in range(ATTEMPTS):
         chain = read_chain(git, ref)
         known = next((one for one in chain.records if one.release.number == release.number), None)
         if known is not None:
@@ -141,15 +166,17 @@ def append(git: Git, release: Release, phones: Phones) -> None:
         commit = write_commit(git, files, message, parents=parents, author=author, committer=_committer(git, release))
         if move_ref(git, ref, commit, old=chain.tip):
             return None
-    raise _always_moved(ref)
+    raise always_moved(ref)
 
 
 def join(git: Git, environment: str) -> None:
     """Make of our records and those that the remote was last seen to have one chain: the remote's, and on it ours.
 
+    Outcomes that only we have come last, in their order.
+
     Raises OffhookError where both have a release of one number, and not the same one.
     """
-    for _ in range(_ATTEMPTS):
+    for _ in range(ATTEMPTS):
         ours, theirs = read_chain(git, ref_of(environment)), read_chain(git, remote_ref_of(environment))
         if theirs.tip is None or theirs.tip in ours.commits:
             return
@@ -158,9 +185,11 @@ def join(git: Git, environment: str) -> None:
             for record in _only_ours(git, ours, theirs):
                 source = [one for one in named_parents(git, record.commit) if one == record.release.commit]
                 tip = copy_commit(git, record.commit, [tip, *source])
+            for told in _outcomes_only_ours(git, ours, theirs):
+                tip = copy_commit(git, told.commit, [tip])
         if move_ref(git, ours.ref, tip, old=ours.tip):
             return
-    raise _always_moved(ref_of(environment))
+    raise always_moved(ref_of(environment))
 
 
 def _only_ours(git: Git, ours: Chain, theirs: Chain) -> list[Record]:
@@ -174,6 +203,17 @@ def _only_ours(git: Git, ours: Chain, theirs: Chain) -> list[Record]:
         elif other.commit != record.commit:
             _demand_same(git, other, record.release, read_phones(git, record))
     return lacking
+
+
+def _outcomes_only_ours(git: Git, ours: Chain, theirs: Chain) -> list[OutcomeCommit]:
+    """Our outcomes that the remote lacks, in their order; a copy with another parent is the same outcome."""
+    there = {_content_of(git, one.commit) for one in theirs.outcomes}
+    return [one for one in ours.outcomes if _content_of(git, one.commit) not in there]
+
+
+def _content_of(git: Git, commit: str) -> tuple[str, ...]:
+    found = read_commit(git, commit)
+    return (tree_of(git, commit), found.author, found.email, str(found.when), found.message)
 
 
 def _demand_same(git: Git, known: Record, release: Release, phones: Phones) -> None:
@@ -192,26 +232,34 @@ def _told(release: Release) -> str:
     return f"{release.at} by {release.by or 'nobody'} of {release.commit[:_ID] or 'a work tree'}"
 
 
-def _is_record(git: Git, commit: str, ref: str) -> bool:
-    """Tell whether a commit is a record: one that calls it its source must not hide it, and all before it."""
-    return has_commit(git, commit) and _judged(git, commit, ref)[0] is not None
+def _is_ours(git: Git, commit: str, ref: str) -> bool:
+    """Tell whether a commit is of the chain: a record that calls it its source must not hide it, and all before it."""
+    return has_commit(git, commit) and not isinstance(_judged(git, commit, ref), str)
 
 
-def _judged(git: Git, commit: str, ref: str) -> tuple[Release | None, str]:
-    """The release that a commit records; where it records none, why: "" where it has no such file."""
+def _judged(git: Git, commit: str, ref: str) -> Release | OutcomeCommit | str:
+    """The release or outcome that a commit is of; where it is of neither, why: "" where it has no such file."""
     try:
         if file_of(git, commit, _RELEASE) is None:
-            return None, ""
-        release = release_of(*_parsed(git, commit, _RELEASE))
+            return _judged_outcome(git, commit)
+        release = release_of(*parsed(git, commit, _RELEASE))
     except OffhookError as error:
-        return None, error.message
+        return error.message
     if release.environment != ref.rpartition("/")[2]:
-        return None, f"{commit[:_ID]} is a record of {release.environment}"
-    return release, ""
+        return f"{commit[:_ID]} is a record of {release.environment}"
+    return release
 
 
-def _parsed(git: Git, commit: str, path: str) -> tuple[object, str]:
-    """What a file of a record holds, and how to call it in messages."""
+def _judged_outcome(git: Git, commit: str) -> OutcomeCommit | str:
+    """Judged by its message alone: 100,000 phones have many megabytes, and few who ask for releases want them."""
+    if not has_file(git, commit, OUTCOMES):
+        return ""
+    said = _NUMBER.search(read_commit(git, commit).message.strip().rpartition("\n\n")[2])
+    return OutcomeCommit(int(said[1]), commit) if said else f"{commit[:_ID]} has {OUTCOMES}, and no {TRAILER}"
+
+
+def parsed(git: Git, commit: str, path: str) -> tuple[object, str]:
+    """Return what a file of a commit holds, and how to call it in messages. Raises OffhookError where it is no JSON."""
     where = f"{path} of {commit[:_ID]}"
     content = file_of(git, commit, path)
     if content is None:
@@ -258,5 +306,13 @@ def _checked(environment: str) -> str:
     return environment
 
 
-def _always_moved(ref: str) -> OffhookError:
-    return OffhookError(f"somebody else moved {ref} {_ATTEMPTS} times", hint="run it again")
+def always_moved(ref: str) -> OffhookError:
+    """Return the refusal where a ref was moved each time that we looked at it."""
+    return OffhookError(f"somebody else moved {ref} {ATTEMPTS} times", hint="run it again")
+
+
+def no_release(number: int, releases: Sequence[Release]) -> OffhookError:
+    """Return the refusal of a number that no record has, with those that are recorded."""
+    known = listed(str(one.number) for one in releases)
+    hint = f"recorded are {known}" if known else "nothing is recorded: offhook publish makes the first release"
+    return OffhookError(f"no release {number} is recorded", hint=hint)

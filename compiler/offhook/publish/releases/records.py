@@ -15,7 +15,16 @@ from offhook.git.refs import has_commit, move_ref, read_ref
 from offhook.git.remote import Rejected, fetch_commits, fetch_ref, push_ref, remote_of
 from offhook.git.repository import Git, open_git
 from offhook.problem import OffhookError
-from offhook.publish.releases.ledger import Chain, append, join, read_chain, read_phones, ref_of, remote_ref_of
+from offhook.publish.releases.ledger import (
+    Chain,
+    append,
+    join,
+    no_release,
+    read_chain,
+    read_phones,
+    ref_of,
+    remote_ref_of,
+)
 from offhook.publish.releases.release import Phones, Release
 from offhook.review.words import listed
 
@@ -74,7 +83,7 @@ def phones_of_release(root: Path, environment: str, number: int) -> Phones:
     chain = read_chain(git, ref_of(environment))
     found = next((one for one in chain.records if one.release.number == number), None)
     if found is None:
-        raise _no_release(number, [one.release for one in chain.records])
+        raise no_release(number, [one.release for one in chain.records])
     return read_phones(git, found)
 
 
@@ -86,7 +95,7 @@ def find_release(releases: Sequence[Release], number: int | None) -> Release:
     if number is not None:
         found = next((one for one in releases if one.number == number), None)
         if found is None:
-            raise _no_release(number, releases)
+            raise no_release(number, releases)
         return found
     before = next((one for one in releases if one.sealed != releases[0].sealed), None)
     if before is None:
@@ -225,9 +234,3 @@ def _bring_sources(root: Path, releases: Sequence[Release], remote: str | None, 
     lacking = [one.commit for one in releases if one.commit and not has_commit(git, one.commit)]
     if remote is not None and lacking:
         fetch_commits(git, remote, lacking, timeout_s=timeout_s)
-
-
-def _no_release(number: int, releases: Sequence[Release]) -> OffhookError:
-    known = listed(str(one.number) for one in releases)
-    hint = f"recorded are {known}" if known else "nothing is recorded: offhook publish makes the first release"
-    return OffhookError(f"no release {number} is recorded", hint=hint)

@@ -84,16 +84,16 @@ def release_of(data: object, where: str) -> Release:
 
     `where` says in messages what is read. Raises OffhookError where a field is missing, or is not what it must be.
     """
-    given = _mapping(data, where)
+    given = mapping(data, where)
     values = {}
     for one in fields(Release):
         if one.name in given:
             must_be, is_right = _FIELDS[one.name]
             if not is_right(given[one.name]):
-                raise _wrong(where, one.name, given[one.name], must_be)
+                raise wrong(where, one.name, given[one.name], must_be)
             values[one.name] = given[one.name]
         elif one.name not in _OPTIONAL:
-            raise OffhookError(f'{where} has no field "{one.name}"', hint=_DAMAGED)
+            raise OffhookError(f'{where} has no field "{one.name}"', hint=DAMAGED)
     return Release(**values)
 
 
@@ -109,15 +109,15 @@ def phones_of(data: object, where: str) -> Phones:
 
     Raises OffhookError where a list is none, or holds something else than canonical MACs.
     """
-    given = _mapping(data, where)
+    given = mapping(data, where)
     lists = {}
     for one in fields(Phones):
         macs = given.get(one.name, [])
         if not isinstance(macs, Sequence) or isinstance(macs, str):
-            raise _wrong(where, one.name, macs, "a list of MACs")
+            raise wrong(where, one.name, macs, "a list of MACs")
         for mac in macs:
             if not isinstance(mac, str) or not _MAC.fullmatch(mac):
-                raise _wrong(where, one.name, mac, "12 lower-case hex digits each")
+                raise wrong(where, one.name, mac, "12 lower-case hex digits each")
         lists[one.name] = tuple(sorted(macs))
     return Phones(**lists)
 
@@ -130,29 +130,33 @@ def to_json(data: Mapping[str, Any]) -> bytes:
 def from_json(content: bytes, where: str) -> object:
     """Return what a JSON file holds. Raises OffhookError where it is none, or is too large to be one of ours."""
     if len(content) > MAX_BYTES:
-        raise OffhookError(f"{where} has {len(content)} bytes, at most {MAX_BYTES} are expected", hint=_DAMAGED)
+        raise OffhookError(f"{where} has {len(content)} bytes, at most {MAX_BYTES} are expected", hint=DAMAGED)
     try:
         return json.loads(content.decode())
     except (ValueError, RecursionError) as error:
-        raise OffhookError(f"{where} is no JSON", hint=_DAMAGED) from error
+        raise OffhookError(f"{where} is no JSON", hint=DAMAGED) from error
 
 
-_DAMAGED = "somebody else wrote it, or it is damaged: git log -p shows who and what"
+DAMAGED = "somebody else wrote it, or it is damaged: git log -p shows who and what"
+"""The next step where what git holds is not what was expected."""
 
 
 def _is_count(value: object) -> bool:
     return type(value) is int and 0 <= value < _MANY
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> bool:
+    """Tell whether a value can number a release."""
     return type(value) is int and 0 < value < _MANY
 
 
-def _is_line(value: object) -> bool:
+def is_line(value: object) -> bool:
+    """Tell whether a value is one line of text without control characters."""
     return isinstance(value, str) and value.isprintable()
 
 
-def _is_moment(value: object) -> bool:
+def is_moment(value: object) -> bool:
+    """Tell whether a value is a time such as 2026-11-23T10:21:00Z."""
     if not isinstance(value, str) or not _AT.fullmatch(value):
         return False
     try:
@@ -164,7 +168,7 @@ def _is_moment(value: object) -> bool:
 
 def _is_outcome(value: object) -> bool:
     return isinstance(value, Mapping) and all(
-        _is_line(name) and type(one) in (int, float) and abs(one) < _MANY and math.isfinite(one)
+        is_line(name) and type(one) in (int, float) and abs(one) < _MANY and math.isfinite(one)
         for name, one in value.items()
     )
 
@@ -174,12 +178,12 @@ def _fits(pattern: re.Pattern[str]) -> Callable[[object], bool]:
 
 
 _COUNT = ("a number of phones, from 0", _is_count)
-_LINE = ("one line of text", _is_line)
+_LINE = ("one line of text", is_line)
 _FIELDS: dict[str, tuple[str, Callable[[object], bool]]] = {
-    "number": ("a number from 1", _is_number),
+    "number": ("a number from 1", is_number),
     "environment": ("lower-case letters, digits, - and _", _fits(_ENVIRONMENT)),
     "commit": ("a commit's full id, or empty", _fits(_COMMIT)),
-    "at": ("a time such as 2026-11-23T10:21:00Z", _is_moment),
+    "at": ("a time such as 2026-11-23T10:21:00Z", is_moment),
     "by": _LINE,
     "where": _LINE,
     "version": _LINE,
@@ -189,22 +193,24 @@ _FIELDS: dict[str, tuple[str, Callable[[object], bool]]] = {
     "changed": _COUNT,
     "added": _COUNT,
     "removed": _COUNT,
-    "rollback_of": ("a number from 1, or null", lambda value: value is None or _is_number(value)),
+    "rollback_of": ("a number from 1, or null", lambda value: value is None or is_number(value)),
     "reason": _LINE,
     "outcome": ("text -> number", _is_outcome),
 }
 _OPTIONAL = ("rollback_of", "reason", "outcome")
 
 
-def _mapping(data: object, where: str) -> Mapping[str, Any]:
+def mapping(data: object, where: str) -> Mapping[str, Any]:
+    """Return an object of JSON. Raises OffhookError where it is something else."""
     if not isinstance(data, Mapping):
-        raise OffhookError(f"{where} is {_kind(data)}, an object is expected", hint=_DAMAGED)
+        raise OffhookError(f"{where} is {_kind(data)}, an object is expected", hint=DAMAGED)
     return data
 
 
-def _wrong(where: str, name: str, value: object, must_be: str) -> OffhookError:
+def wrong(where: str, name: str, value: object, must_be: str) -> OffhookError:
+    """Return the refusal of a field: what it is, and what is expected."""
     found = f'"{shown(value)}"' if isinstance(value, str) else _kind(value)
-    return OffhookError(f'{where}: "{name}" is {found}, expected is {must_be}', hint=_DAMAGED)
+    return OffhookError(f'{where}: "{name}" is {found}, expected is {must_be}', hint=DAMAGED)
 
 
 def _kind(value: object) -> str:

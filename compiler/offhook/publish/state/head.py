@@ -40,7 +40,8 @@ class Intent:
 
     `plan` is the object that lists what it may write and delete; `at` the last sign of life, in seconds since the
     epoch by the owner's clock; `process` knows the owner's process for others on its machine. `uploaded` tells that
-    all that phones' files refer to is in its place. `root` knows the root that it writes to.
+    all that phones' files refer to is in its place. `root` knows the root that it writes to. `campaign` knows the
+    rollout that it is part of, "" where everybody is switched at once.
     """
 
     id: str
@@ -53,6 +54,7 @@ class Intent:
     root: str = ""
     uploaded: bool = False
     waves: tuple[Wave, ...] = ()
+    campaign: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +206,7 @@ def _bytes(head: Head) -> bytes:
             "sealed": intent.sealed,
             "root": intent.root,
             "uploaded": intent.uploaded,
+            "campaign": intent.campaign,
             "waves": [{"phones": wave.phones, "to": wave.to, "done": wave.done} for wave in intent.waves],
         }
     return json.dumps(body, indent=1, ensure_ascii=False).encode() + b"\n"
@@ -212,6 +215,7 @@ def _bytes(head: Head) -> bytes:
 def _intent(body: Mapping[str, Any]) -> Intent:
     texts = {name: str(body[name]) for name in ("id", "owner", "process", "commit", "sealed", "root")}
     waves = tuple(Wave(_object(one["phones"]), str(one["to"]), bool(one["done"])) for one in body["waves"])
+    texts["campaign"] = str(body.get("campaign", ""))  # that of a former offhook has none
     return Intent(**texts, at=int(body["at"]), plan=_object(body["plan"]), uploaded=bool(body["uploaded"]), waves=waves)
 
 

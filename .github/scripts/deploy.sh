@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Carries out a plan; or, without one, goes on with a rollout that was left to wait for a maintenance window.
+#
+#   ENVIRONMENT  which one
+#   FLEET        the fleet's folder (default: the repository's top)
+#   PLAN         the file that plan.sh made; "" to go on
+#   OUT          where deploy.txt is written
+#
+# A rollout that has stopped or is paused stays as it is: `offhook rollout` is a person's to say.
+set -euo pipefail
+: "${ENVIRONMENT:?}" "${OUT:?}"
+mkdir -p "$OUT"
+cd "${FLEET:-.}"
+command=(deploy "$ENVIRONMENT" --apply "${PLAN:-}" --leave)
+if [[ -z ${PLAN:-} ]]; then
+  status=$(offhook rollout status "$ENVIRONMENT" --format json) || status=
+  if [[ $status != *'"condition": "running"'* ]]; then
+    echo "no rollout to $ENVIRONMENT waits for a window"
+    exit 0
+  fi
+  command=(rollout resume "$ENVIRONMENT" --leave)
+fi
+result=0
+offhook "${command[@]}" > "$OUT/deploy.txt" || result=$?
+cat "$OUT/deploy.txt"
+if [[ -n ${GITHUB_STEP_SUMMARY:-} ]]; then sed 's/^/    /' "$OUT/deploy.txt" >> "$GITHUB_STEP_SUMMARY"; fi
+exit "$result"

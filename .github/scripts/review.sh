@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# What a pull request does to phones: every problem as an annotation; the comment, the page and the whole diff as files.
+#
+#   BASE, HEAD  what is compared: revisions; what HEAD changes since it left BASE
+#   FLEET       the fleet's folder (default: the repository's top)
+#   OUT         where comment.md, page.html, diff.json and head are written
+#   ONLY        scopes that nothing else may change beside, such as "sites/berlin" (one a word; default: anything may)
+#   ARTIFACT    the address of the whole diff, for the comment to point to
+#
+# Ends with 1 where the inventory has mistakes, or where something outside of ONLY changes.
+set -euo pipefail
+: "${BASE:?}" "${HEAD:?}" "${OUT:?}"
+mkdir -p "$OUT"
+cd "${FLEET:-.}"
+scopes=()
+for scope in ${ONLY:-}; do scopes+=(--only "$scope"); done
+result=0
+
+offhook check --rev "$HEAD" --against "$BASE" --format github || result=$?
+((result <= 1)) || exit "$result"
+
+diff() {
+  local code=0
+  offhook diff "$BASE...$HEAD" "$@" || code=$?
+  ((code <= 1)) || exit "$code"
+  ((code == 0)) || result=$code
+}
+diff --format markdown --artifact "${ARTIFACT:-}" --out "$OUT/comment.md" "${scopes[@]}"
+diff --format html --out "$OUT/page.html"
+diff --format json --out "$OUT/diff.json"
+git rev-parse "$HEAD^{commit}" > "$OUT/head"
+if [[ -n ${GITHUB_STEP_SUMMARY:-} ]]; then cat "$OUT/comment.md" >> "$GITHUB_STEP_SUMMARY"; fi
+exit "$result"

@@ -1,0 +1,158 @@
+"""What `deploy` and `rollout` share: from words on a command line to a campaign that runs, and its one report."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from offhook.cli.codes import DONE, INTERRUPTED, PROBLEMS
+from offhook.cli.options import cached, warn
+from offhook.cli.run import Globals
+
+if TYPE_CHECKING:
+    from offhook.compile import Fleet
+    from offhook.publish.plan.prepared import Prepared
+    from offhook.rollout.campaign.progress import Progress
+    from offhook.rollout.campaign.steps import Action
+    from offhook.rollout.running.keeping import Campaign, Keeping
+    from offhook.rollout.running.planning import Manner
+    from offhook.rollout.running.run import Desk, Ran
+
+_METRICS_S = 10.0
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--leave, --ca, --metrics and --format: how a run is done and reported."""
+    for option in (
+        click.option("--format", "style", type=click.Choice(["text", "json", "csv", "junit"]), default="text"),
+        click.option("--metrics", type=_FILE, metavar="FILE", help="Keep a text file for Prometheus up to date."),
+        click.option("--ca", type=_FILE, help="Authorities (PEM) that virtual phones trust instead of the system's."),
+        click.option("--leave", is_flag=True, help="End where only a maintenance window is waited for."),
+    ):
+        command = option(command)
+    return command
+
+
+def desk_of(
+    settings: Globals,
+    prepared: Prepared,
+    keeping: Keeping,
+    manner: Manner,
+    *,
+    ca: Path | None,
+    leave: bool,
+    show: Callable[[Progress, Action], None],
+) -> Desk:
+    """Return what a campaign is run with. Raises OffhookError where a password cannot be opened."""
+    from offhook.parallel import available_processes
+    from offhook.phone.request import FetchOptions
+    from offhook.publish.tree.opening import open_by
+    from offhook.rollout.routes.table import notify_of, open_route
+    from offhook.rollout.running.fetched import Watch
+    from offhook.rollout.running.looking import Looking, look_of
+    from offhook.rollout.running.planning import access_log
+    from offhook.rollout.running.run import Desk
+    from offhook.secrets.reference import PREFIX
+
+    environment, root = prepared.rule.environment, prepared.root
+    assert environment is not None
+    said = notify_of(prepared.rule.inventory.fleet, environment)
+    name = str(said.get("password", "")).removeprefix(PREFIX)
+    password = str(open_by(prepared.rule, [name]).value(name)) if name and manner.tells else ""
+    look = None
+    if environment.url and manner.verifies:
+        options = FetchOptions(ca_file=str(ca) if ca else None)
+        look = look_of(prepared, Looking(environment.url, options, available_processes()))
+    log = access_log(environment)
+    return Desk(
+        keeping,
+        look,
+        (lambda: open_route(said, root=root, password=password)) if manner.tells else None,
+        Watch(root / log) if log else None,
+        warn,
+        show,
+        leaves=leave,
+        processes=available_processes(),
+    )
+
+
+def former_of(settings: Globals, prepared: Prepared) -> Fleet | None:
+    """Return the fleet as it was released before, None where nothing was, or its commit is not here."""
+    from offhook.compile import read_fleet
+    from offhook.problem import OffhookError
+
+    manifest, root = prepared.manifest, prepared.root
+    if not manifest.release or not manifest.commit:
+        return None
+    try:
+        return cached(
+            settings,
+            root,
+            lambda store: read_fleet(root, manifest.commit, environment=manifest.environment, store=store),
+        )
+    except OffhookError:
+        return None
+
+
+class Screen:
+    """Shows how a campaign goes: a line that changes on a terminal, a line a step elsewhere; and the metrics file."""
+
+    def __init__(self, *, quiet: bool, metrics: Path | None) -> None:
+        self._quiet = quiet
+        self._metrics = metrics
+        self._last = ""
+        self._at = 0.0
+        self._campaign: Campaign | None = None
+
+    def about(self, campaign: Campaign) -> None:
+        """Say which campaign it is."""
+        self._campaign = campaign
+
+    def __call__(self, progress: Progress, action: Action) -> None:
+        """Show what is done next."""
+        from offhook.review.rollout import action_line, metrics
+        from offhook.rollout.running.files import replace_file
+
+        if self._metrics is not None and self._campaign is not None and time.monotonic() - self._at > _METRICS_S:
+            self._at = time.monotonic()
+            replace_file(self._metrics, metrics(self._campaign, progress).encode())
+        line = action_line(action)
+        if self._quiet or not line or line == self._last:
+            return
+        self._last = line
+        if sys.stderr.isatty():
+            click.echo(f"\r\x1b[K{line}", err=True, nl=False)
+        else:
+            click.echo(line, err=True)
+
+    def end(self, progress: Progress) -> None:
+        """Clear the line, and write the metrics as they are now."""
+        from offhook.review.rollout import metrics
+        from offhook.rollout.running.files import replace_file
+
+        if self._last and sys.stderr.isatty():
+            click.echo("\r\x1b[K", err=True, nl=False)
+        if self._metrics is not None and self._campaign is not None:
+            replace_file(self._metrics, metrics(self._campaign, progress).encode())
+
+
+def ended(ran: Ran, root: Path, screen: Screen, style: str) -> int:
+    """Report what a run came to, add its outcomes to the release's record, and return the exit code."""
+    from offhook.review.rollout import FORMATS
+    from offhook.rollout.running.recorded import record_outcomes
+
+    screen.end(ran.progress)
+    for warning in ran.warnings:
+        warn(warning)
+    if warning := record_outcomes(root, ran):
+        warn(warning)
+    click.echo(FORMATS[style](ran.campaign, ran.progress, why=ran.why))
+    if ran.interrupted:
+        return INTERRUPTED
+    return DONE if ran.release or ran.is_waiting else PROBLEMS

@@ -1,0 +1,118 @@
+"""A diff as one self-contained page: no network, readable without script, a little script to filter and to search.
+
+Comes in: a Diff with panels. Goes out: HTML of at most LIMIT bytes. What users wrote is escaped by the templates, and
+the page's own policy lets no style and no script run but the two that it carries. Where the whole is too long, the last
+kinds of change have fewer values and pictures, then a line each.
+"""
+
+from __future__ import annotations
+
+from offhook.diff.change import ADDED, REMOVED, Diff
+from offhook.diff.groups import Group
+from offhook.review.advice import advice
+from offhook.review.headline import headline
+from offhook.review.impact import by_site, impact
+from offhook.review.links import Links
+from offhook.review.page import kinds as listed
+from offhook.review.page.assets import asset, policy, template
+from offhook.review.page.key_pictures import icon_shapes
+from offhook.review.page.kinds import Scale, kind, kinds
+from offhook.review.page.sights import Drawn, drawn, sights
+from offhook.texts import isolated, visible
+
+LIMIT = 4_900_000
+"""Bytes: what a browser opens at once, and what a mail or a job's artifact takes."""
+
+_SCALES = (Scale(10_000, 24), Scale(12, 2), Scale(0, 0))
+_OPEN_KINDS = 3
+"""So few kinds are shown unfolded."""
+
+_MOST_LISTED = 20_000
+_MOST_PICTURES = 24
+_SHORTEST_HASH = 12
+_RESERVED = 7_000
+"""Bytes for the shapes of icons, the legend and the number of what was left out."""
+
+_ENOUGH = 20
+_LINE = 700
+"""Bytes that a kind takes where it is shown as a line."""
+
+
+def page(diff: Diff, links: Links) -> str:
+    """Return the page."""
+    families = kinds(diff)
+    new = [] if len(diff.of_status(ADDED)) > _MOST_LISTED else _new(diff)
+    head = {
+        "title": _sentence(headline(diff, show=_shown)),
+        "diff": diff,
+        "base": _revision(diff.base),
+        "head": _revision(diff.head),
+        "policies": [
+            (
+                visible(one.message),
+                visible(f"{one.mark.file}:{one.mark.line}"),
+                links.to(diff.base if one.is_gone else diff.head, one.mark.file, one.mark.line),
+            )
+            for one in diff.policy
+        ],
+        "impact": [(visible(site), impact(phones)) for site, phones in by_site(diff)],
+        "all": impact(diff.phones),
+        "advice": advice(diff),
+        "warnings": [visible(one) for one in diff.warnings],
+        "added": listed.by_site(diff.of_status(ADDED)),
+        "removed": listed.by_site(diff.of_status(REMOVED)),
+        "new": new,
+        "few": _OPEN_KINDS,
+        "sites": sorted({visible(phone.site) for phone in diff.phones if phone.site}),
+        "count": len(families),
+    }
+    style, script = asset("page.css") + asset("keys.css"), asset("page.js")
+    assets = {"style": style, "script": script, "policy": policy(style, script)}
+    # what surrounds the kinds is written once without them, to know how much room they have
+    around = len(template("page.html.j2").render(**head, **assets, body="", left=0, shapes="").encode())
+    body, left = _body(diff, families, links, LIMIT - around - _RESERVED)
+    pictured = "".join([body, *(one.after for one in new)])
+    return template("page.html.j2").render(**head, **assets, body=body, left=left, shapes=icon_shapes(pictured))
+
+
+def _body(diff: Diff, families: list[list[Group]], links: Links, room: int) -> tuple[str, int]:
+    """The kinds as HTML within so many bytes, each as fully as there is room, and how many were left out."""
+    parts: list[str] = []
+    used = 0
+    refused = dict.fromkeys(_SCALES, 0)
+    for number, family in enumerate(families, start=1):
+        # a line for each that is still to come
+        kept = min((len(families) - number) * _LINE, room // 2)
+        # what did not fit for several in turn does not fit for the next
+        for scale in (one for one in _SCALES if refused[one] < _ENOUGH or not one.values):
+            text = template("kind.html.j2").render(
+                kind=kind(diff, family, links, scale), number=number, is_open=len(families) <= _OPEN_KINDS, scale=scale
+            )
+            size = len(text.encode())
+            if used + size <= room - (kept if scale.values else 0):
+                refused[scale] = 0
+                break
+            refused[scale] += 1
+        else:
+            return "".join(parts), len(families) - number + 1
+        parts.append(text)
+        used += size
+    return "".join(parts), 0
+
+
+def _new(diff: Diff) -> list[Drawn]:
+    """The pictures of phones that are added."""
+    macs = [phone.mac for phone in diff.of_status(ADDED)]
+    return [drawn(one) for one in sights(macs, diff.panels, most=_MOST_PICTURES)]
+
+
+def _revision(text: str) -> str:
+    return "the work tree" if text == "worktree" else text[:_SHORTEST_HASH]
+
+
+def _shown(text: str) -> str:
+    return isolated(visible(text))
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + "."

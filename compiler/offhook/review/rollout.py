@@ -1,0 +1,317 @@
+"""A campaign for people and programs: the forecast, how far it is, and what became of each phone. Pure functions."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from click import style
+
+from offhook.diff.change import LIKELY, UNKNOWN, PhoneChange
+from offhook.review.words import count
+from offhook.rollout.campaign.forecast import Forecast
+from offhook.rollout.campaign.gate import counts
+from offhook.rollout.campaign.progress import (
+    ANSWERED,
+    ENDED,
+    FETCHED,
+    GAVE_UP,
+    OLD,
+    PAUSED,
+    QUEUED,
+    REGISTERED,
+    REVERTING,
+    RUNNING,
+    SENT,
+    STOPPED,
+    SWITCHED,
+    SWITCHING,
+    UNTOLD,
+    VERIFIED,
+    WRONG,
+    Progress,
+)
+from offhook.rollout.campaign.steps import Action, Switch, Verify, Wait
+from offhook.rollout.running.keeping import Campaign
+from offhook.texts import one_line
+
+STATES = (
+    *(QUEUED, SWITCHING, SWITCHED, VERIFIED, SENT, ANSWERED),
+    *(FETCHED, REGISTERED, GAVE_UP, UNTOLD, WRONG),
+)
+"""What may be said of a phone, in the order of reports."""
+
+_COLUMNS = ("mac", "label", "site", "model", "wave", "configuration", "state", "status", "why")
+_NAMED = 10
+_LABEL = 20
+_CONDITIONS = {
+    RUNNING: ("is under way", "cyan"),
+    PAUSED: ("is paused", "yellow"),
+    STOPPED: ("has stopped", "red"),
+    REVERTING: ("is being reverted", "yellow"),
+    ENDED: ("is done", "green"),
+}
+
+
+def restarts_of(phones: Iterable[PhoneChange]) -> tuple[int, int]:
+    """Return how many phones are likely to restart, and of how many nobody knows."""
+    words = Counter(one.restart for one in phones)
+    return words[LIKELY], words[UNKNOWN]
+
+
+def forecast_line(found: Forecast, now: float, *, restarts: tuple[int, int] | None) -> str:
+    """Return the forecast in a line: "312 phones, 9 sites, 4 waves, done in 26 min, 14 likely to restart".
+
+    `restarts` are how many are likely to, and of how many nobody knows; None where nothing was compared.
+    """
+    parts = [count(found.phones, "phone"), count(found.sites, "site"), count(len(found.waves), "wave")]
+    parts.append(
+        "no maintenance window opens for some" if found.done_at is None else f"done in {span(found.done_at - now)}"
+    )
+    if found.untold:
+        parts.append(f"{found.untold:,} without an account to tell")
+    if restarts is None:
+        return ", ".join([*parts, "restarts are not known"])
+    likely, unknown = restarts
+    parts += [f"{likely:,} likely to restart"] if likely or not unknown else []
+    parts += [f"{unknown:,} with restart not known"] if unknown else []
+    return ", ".join(parts)
+
+
+def forecast_text(found: Forecast, now: float, *, restarts: tuple[int, int] | None) -> str:
+    """Return the forecast: a line, and a line a wave."""
+    lines = [style(forecast_line(found, now, restarts=restarts), bold=True)]
+    width = max((len(one.wave.name) for one in found.waves), default=0)
+    for one in found.waves:
+        when = (
+            "never"
+            if one.begins is None or one.ends is None
+            else f"in {span(one.begins - now)}, {span(one.ends - one.begins)} long"
+        )
+        lines.append(f"  {one.wave.number}  {one_line(one.wave.name):<{width}}  {len(one.wave.macs):>7,}  {when}")
+    return "\n".join(lines)
+
+
+def forecast_data(found: Forecast, now: float, *, restarts: tuple[int, int] | None) -> dict[str, Any]:
+    """Return the forecast as plain data; times in seconds from now, null where nobody can tell."""
+    return {
+        "phones": found.phones,
+        "sites": found.sites,
+        "untold": found.untold,
+        "restarts": None if restarts is None else restarts[0],
+        "restarts_unknown": None if restarts is None else restarts[1],
+        "done_in_s": None if found.done_at is None else round(found.done_at - now),
+        "waves": [
+            {
+                "number": one.wave.number,
+                "name": one.wave.name,
+                "phones": len(one.wave.macs),
+                "begins_in_s": None if one.begins is None else round(one.begins - now),
+                "ends_in_s": None if one.ends is None else round(one.ends - now),
+            }
+            for one in found.waves
+        ],
+    }
+
+
+def status_text(campaign: Campaign, progress: Progress, *, why: str = "") -> str:
+    """Return how far a campaign is: in words, a line a wave, who failed and why, and what to do next."""
+    is_back = progress.reverted
+    words, color = (
+        ("is reverted", "yellow") if is_back and progress.condition == ENDED else _CONDITIONS[progress.condition]
+    )
+    reason = why or progress.why
+    head = f"{campaign.environment}: the rollout of release {campaign.release} {words}"
+    lines = [style(head, fg=color, bold=True) + (f": {one_line(reason)}" if reason else "")]
+    lines += _waves(campaign, progress)
+    lines += _failed(campaign, progress)
+    if progress.condition in (STOPPED, PAUSED):
+        new = len(progress.on_new())
+        has = f"{count(new, 'phone')} {'has' if new == 1 else 'have'} the new configuration"
+        lines += ["", f"{has}, {len(campaign.targets) - new:,} the old one"]
+    return "\n".join([*lines, *_next(campaign, progress)])
+
+
+def status_json(campaign: Campaign, progress: Progress, *, why: str = "") -> str:
+    """Return the same in the shape of schema/output/rollout.schema.json, with every phone."""
+    body = {
+        "environment": campaign.environment,
+        "campaign": campaign.id,
+        "release": campaign.release,
+        "before": campaign.before,
+        "commit": campaign.commit,
+        "at": campaign.at,
+        "by": campaign.by,
+        "condition": progress.condition,
+        "reverted": progress.reverted,
+        "why": why or progress.why,
+        "waves": [_wave_data(campaign, progress, number) for number in range(len(campaign.waves))],
+        "phones": list(rows(campaign, progress)),
+    }
+    return json.dumps(body, indent=1, ensure_ascii=False)
+
+
+def status_csv(campaign: Campaign, progress: Progress, *, why: str = "") -> str:
+    """Return a row a phone. What a spreadsheet would take for a formula begins with an apostrophe."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for row in rows(campaign, progress):
+        writer.writerow([_cell(row[column]) for column in _COLUMNS])
+    return out.getvalue().rstrip("\n")
+
+
+def status_junit(campaign: Campaign, progress: Progress, *, why: str = "") -> str:
+    """Return JUnit XML: a test case a phone, which fails where it failed, and is skipped where it was not reached."""
+    from xml.etree import ElementTree
+
+    found = list(rows(campaign, progress))
+    failures = sum(row["state"] in (GAVE_UP, WRONG) for row in found)
+    skipped = sum(row["state"] in (QUEUED, UNTOLD) for row in found)
+    about = {"name": "offhook deploy", "tests": len(found), "failures": failures, "skipped": skipped}
+    suite = ElementTree.Element("testsuite", {word: str(value) for word, value in about.items()})
+    for row in found:
+        case = ElementTree.SubElement(
+            suite, "testcase", name=row["mac"], classname=f"wave-{row['wave']}.{row['site'] or '-'}"
+        )
+        if row["state"] in (QUEUED, UNTOLD):
+            ElementTree.SubElement(case, "skipped", message=row["why"] or row["state"])
+        elif row["state"] in (GAVE_UP, WRONG):
+            ElementTree.SubElement(case, "failure", type=row["state"], message=row["why"])
+    return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True)
+
+
+FORMATS: Mapping[str, Callable[..., str]] = {
+    "text": status_text,
+    "json": status_json,
+    "csv": status_csv,
+    "junit": status_junit,
+}
+
+
+def metrics(campaign: Campaign, progress: Progress) -> str:
+    """Return a text file for Prometheus' node_exporter (textfile collector): gauges of one campaign."""
+    states = Counter(progress.of(mac).state for mac in campaign.targets)
+    gauges: dict[str, tuple[str, dict[str, int]]] = {
+        "phones": (
+            "Phones of the last rollout, by how far they are.",
+            {f',state="{state}"': states[state] for state in STATES},
+        ),
+        "failed": ("Phones that count against the budget of failures.", {"": len(progress.failed)}),
+        "release": ("The release that is rolled out.", {"": campaign.release}),
+        "condition": (
+            "How the rollout stands: 1 for what holds.",
+            {f',condition="{one}"': int(one == progress.condition) for one in _CONDITIONS},
+        ),
+    }
+    lines = []
+    for name, (meaning, values) in gauges.items():
+        full = f"offhook_rollout_{name}"
+        lines += [f"# HELP {full} {meaning}", f"# TYPE {full} gauge"]
+        lines += [f'{full}{{environment="{campaign.environment}"{more}}} {value}' for more, value in values.items()]
+    return "\n".join(lines) + "\n"
+
+
+def rows(campaign: Campaign, progress: Progress) -> Iterator[dict[str, Any]]:
+    """Give each phone as plain data, by wave and MAC."""
+    for wave in campaign.waves:
+        for mac in sorted(wave.macs):
+            target, one = campaign.targets[mac], progress.of(mac)
+            yield {
+                "mac": mac,
+                "label": target.label,
+                "site": target.site,
+                "model": target.model,
+                "wave": wave.number,
+                "configuration": "old" if one.to in ("", OLD) else "new",
+                "state": one.state,
+                "status": one.status or None,
+                "why": one_line(one.why),
+            }
+
+
+def action_line(action: Action) -> str:
+    """Return what is done next, on a line; "" for what is not worth one."""
+    if isinstance(action, Switch):
+        return f"switching {count(len(action.macs), 'phone')}{' back' if action.to == OLD else ''}"
+    if isinstance(action, Verify):
+        return f"looking at what {count(len(action.macs), 'phone')} would fetch"
+    if isinstance(action, Wait) and action.until is not None:
+        return one_line(action.why)
+    return ""
+
+
+def span(seconds: float) -> str:
+    """Return a time in words, in two units at most: 40 s, 26 min, 3 h 20 min, 2 d 4 h."""
+    whole = max(0, round(seconds))
+    for unit, size, lower, small in (("d", 86400, "h", 3600), ("h", 3600, "min", 60)):
+        if whole >= size:
+            rest = whole % size // small
+            return f"{whole // size} {unit}" + (f" {rest} {lower}" if rest else "")
+    return f"{round(whole / 60)} min" if whole >= 90 else f"{whole} s"
+
+
+def _waves(campaign: Campaign, progress: Progress) -> list[str]:
+    width = max((len(one_line(wave.name)) for wave in campaign.waves), default=0)
+    lines = []
+    for wave in campaign.waves:
+        states = Counter(progress.of(mac).state for mac in wave.macs)
+        told = ", ".join(f"{states[state]:,} {state}" for state in STATES if states[state])
+        mark = style("passed", fg="green") if wave.number in progress.passed else "      "
+        lines.append(f"  {wave.number}  {one_line(wave.name):<{width}}  {len(wave.macs):>7,}  {mark}  {told}")
+    return lines
+
+
+def _failed(campaign: Campaign, progress: Progress) -> Iterator[str]:
+    """Who failed, equal reasons together."""
+    found: dict[str, list[str]] = {}
+    for mac in sorted(campaign.targets):
+        one = progress.of(mac)
+        if one.has_failed:
+            found.setdefault(one_line(one.why), []).append(mac)
+    for why, macs in sorted(found.items(), key=lambda row: (-len(row[1]), row[0])):
+        yield ""
+        yield style(f"{count(len(macs), 'phone')}: {why}", fg="red")
+        for mac in macs[:_NAMED]:
+            target = campaign.targets[mac]
+            yield f"  {mac}  {_short(target.label):<{_LABEL}}  {target.site}".rstrip()
+        if len(macs) > _NAMED:
+            yield f"  ... and {len(macs) - _NAMED:,} more; --format json has them all"
+
+
+def _next(campaign: Campaign, progress: Progress) -> list[str]:
+    name = campaign.environment
+    if progress.condition == STOPPED:
+        return ["", f"go back:  offhook rollout revert {name}", f"go on:    offhook rollout resume {name}"]
+    if progress.condition == PAUSED:
+        return ["", f"go on:    offhook rollout resume {name}", f"go back:  offhook rollout revert {name}"]
+    return []
+
+
+def _wave_data(campaign: Campaign, progress: Progress, index: int) -> dict[str, Any]:
+    wave = campaign.waves[index]
+    counted = counts(wave.macs, progress)
+    return {
+        "number": wave.number,
+        "name": wave.name,
+        "phones": counted.phones,
+        "notified": counted.notified,
+        "answered": counted.answered,
+        "fetched": counted.fetched,
+        "failed": counted.failed,
+        "passed": wave.number in progress.passed,
+    }
+
+
+def _cell(value: Any) -> str:
+    text = "" if value is None else one_line(str(value))
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
+
+
+def _short(label: str) -> str:
+    shown = one_line(label)
+    return shown if len(shown) <= _LABEL else f"{shown[: _LABEL - 1]}…"

@@ -1,0 +1,94 @@
+"""How a campaign will most likely go: when each wave begins and ends, if every phone answers at once.
+
+Comes in: a `Plan` and the time. Goes out: a `Forecast`. Phones are counted by site and registrar, not one by one, so
+that a forecast of a hundred thousand takes no longer than one of a hundred.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+from offhook.rollout.campaign.steps import Plan
+from offhook.rollout.campaign.waves import Wave
+from offhook.rollout.campaign.windows import closes_at, next_opening
+
+_OPENINGS = 100
+"""After so many maintenance windows of a site nobody forecasts any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """A wave, and when it begins and has passed its gate, in seconds since the epoch; None: nobody can tell."""
+
+    wave: Wave
+    begins: float | None
+    ends: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Phones and sites of a campaign, its waves, and when it is done; None where a window never opens."""
+
+    phones: int
+    sites: int
+    untold: int
+    waves: tuple[Expected, ...]
+    done_at: float | None
+
+
+def forecast(plan: Plan, now: float) -> Forecast:
+    """Return how it will go from now on, from its first wave."""
+    found = []
+    at: float | None = now
+    for wave in plan.waves:
+        begins, ends = _wave(plan, wave, at) if at is not None else (None, None)
+        found.append(Expected(wave, begins, ends))
+        at = ends
+    sites = {one.site for one in plan.targets.values() if one.site}
+    untold = sum(not one.is_addressed for one in plan.targets.values())
+    return Forecast(len(plan.targets), len(sites), untold, tuple(found), at)
+
+
+def _wave(plan: Plan, wave: Wave, at: float) -> tuple[float | None, float | None]:
+    """When a wave begins and ends that may begin at a time: sites in the order in which their windows open."""
+    groups = Counter((plan.targets[mac].site, plan.places(mac)) for mac in wave.macs)
+    first = {mac: plan.window(mac) for mac in wave.macs}
+    windows = {plan.targets[mac].site: window for mac, window in first.items()}
+    openings = {site: next_opening(window, at) for site, window in windows.items()}
+    if None in openings.values():
+        return None, None
+    free: dict[Hashable, float] = {}
+    ends: list[float] = []
+    for (site, places), number in sorted(groups.items(), key=lambda row: (openings[row[0][0]] or 0, str(row[0]))):
+        end = _group(plan, site, places, number, at, free)
+        if end is None:
+            return None, None
+        ends.append(end)
+    begins = min(one for one in openings.values() if one is not None)
+    return begins, max(ends) + plan.config.gate.wait_s
+
+
+def _group(
+    plan: Plan, site: str, places: tuple[Hashable, ...], number: int, at: float, free: dict[Hashable, float]
+) -> float | None:
+    """When so many phones of a site are told, one after the other at the slowest of the rates that they pass."""
+    window = plan.windows.get(site) if plan.config.respects_windows else None
+    rate = min((plan.rates[place] for place in places), default=float("inf"))
+    for _ in range(_OPENINGS):
+        here = next_opening(window, max([at, *(free.get(place, at) for place in places)]))
+        if here is None:
+            return None
+        closing = closes_at(window, here)
+        room = (
+            number if closing is None else min(number, int((closing - here) * rate) if rate < float("inf") else number)
+        )
+        end = here + room / rate
+        free.update(dict.fromkeys(places, end))
+        number -= room
+        if number <= 0:
+            return end
+        assert closing is not None
+        at = closing
+    return None

@@ -1,0 +1,87 @@
+"""Which NOTIFYs of a wave are due, at the rates of what they pass; and which phones fit into their windows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Iterable, Sequence
+
+from offhook.rollout.campaign.progress import GAVE_UP, SENT, UNTOLD, Progress
+from offhook.rollout.campaign.rows import Row
+from offhook.rollout.campaign.steps import Notify, Plan, Send, Step, Wait
+from offhook.rollout.campaign.windows import closes_at
+
+BATCH_S = 1.0
+"""How far ahead NOTIFYs are handed out: what a kill leaves in doubt is so much."""
+
+MAX_SENDS = 3
+"""A NOTIFY of which nobody knows the answer, because the run was killed, is sent again; so often in all."""
+
+
+def tell(plan: Plan, progress: Progress, macs: Sequence[str], now: float) -> Step | float:
+    """NOTIFYs that are due within a batch; or the time at which the next one is."""
+    pending = [mac for mac in macs if not progress.of(mac).outcome]
+    silent = [mac for mac in pending if not plan.targets[mac].is_addressed]
+    if silent:
+        why = "no account by which it could be told: it fetches when it polls"
+        return Step(Wait(now, why), tuple(Row(UNTOLD, mac, now, why=why) for mac in silent))
+    spent = [mac for mac in pending if _spent(plan, progress, mac, now)]
+    if spent:
+        why = "the run was stopped before its answer came, and it is not told again"
+        return Step(Wait(now, why), tuple(Row(GAVE_UP, mac, now, why=why) for mac in spent))
+    groups: dict[str, list[str]] = {}
+    for mac in pending:
+        groups.setdefault(plan.targets[mac].address, []).append(mac)
+    slots, sends, after = _slots(plan, progress, macs, now), [], float("inf")
+    for group in groups.values():
+        places = [place for mac in group[:1] for place in plan.places(mac)]
+        at = max([now, *(slots[place] for place in places if place in slots), _again(plan, progress, group, now)])
+        closing = closes_at(plan.window(group[0]), now)
+        is_last = any(progress.of(mac).sends >= MAX_SENDS for mac in group)  # its answer is still waited for
+        if is_last or at > now + BATCH_S or (closing is not None and at >= closing):
+            after = min(after, at)
+            continue
+        slots.update((place, at + 1 / plan.rates[place]) for place in places)
+        sends.append(Send(at, group[0], tuple(group[1:])))
+    if not sends:
+        return after
+    rows = [row for one in sends for row in one.rows(SENT, one.at, status=progress.of(one.mac).sends + 1)]
+    return Step(Notify(tuple(sorted(sends, key=lambda one: one.at))), tuple(rows))
+
+
+def _slots(plan: Plan, progress: Progress, macs: Iterable[str], now: float) -> dict[Hashable, float]:
+    """When each place is free again after what was handed out to it."""
+    free: dict[Hashable, float] = {}
+    for mac in macs:
+        sent = progress.of(mac).sent_at
+        if sent:
+            for place in plan.places(mac):
+                free[place] = max(free.get(place, now), sent + 1 / plan.rates[place])
+    return free
+
+
+def _again(plan: Plan, progress: Progress, group: Iterable[str], now: float) -> float:
+    """From when on some phones, and those that hear the same NOTIFY, may be sent one."""
+    heard = [progress.of(mac) for one in group for mac in (one, *plan.targets[one].also)]
+    return max((one.sent_at + plan.again_s for one in heard if one.sends), default=now)
+
+
+def _spent(plan: Plan, progress: Progress, mac: str, now: float) -> bool:
+    """Tell whether no answer is to be expected any more to the last NOTIFY that a phone is sent."""
+    state = progress.of(mac)
+    return state.sends >= MAX_SENDS and now >= state.sent_at + plan.again_s
+
+
+def fitting(plan: Plan, queued: Iterable[str], shut: Collection[str], now: float) -> tuple[str, ...]:
+    """Those of some phones whose window is open, as many as can be notified before it closes."""
+    room: dict[Hashable, float] = {}
+    found = []
+    for mac in queued:
+        if mac in shut:
+            continue
+        closing = closes_at(plan.window(mac), now)
+        for place in plan.places(mac) if closing is not None else ():
+            room.setdefault((place, closing), ((closing or now) - now) * plan.rates[place])
+        keys = [(place, closing) for place in plan.places(mac) if (place, closing) in room]
+        if all(room[key] >= 1 for key in keys):
+            room.update((key, room[key] - 1) for key in keys)
+            found.append(mac)
+    return tuple(found)

@@ -1,0 +1,60 @@
+"""The usual route: through the registrar, or a proxy before it, as sip:user@registrar. It knows where the phone is."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from offhook.problem import OffhookError
+from offhook.rollout.routes.call import Call, Sender, Told
+from offhook.rollout.routes.sip_notify import SipSender, notify_request
+from offhook.sip.client import Client
+from offhook.sip.credentials import Credentials
+from offhook.sip.locate import Resolver
+from offhook.sip.message import SipError, parse_uri
+from offhook.sip.transaction import Timers
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`via` is where NOTIFYs are sent, by default the registrar of each account ("sip:DOMAIN").
+
+    With the parameter `lr` (sip:proxy.example.com;lr) the proxy is also named in a Route header, as proxies want it
+    that carry a request on to another domain. `credentials` answer the registrar's challenges; they also say whom the
+    NOTIFY is from. `ca_file` holds the authorities that are trusted over TLS.
+    """
+
+    via: str = ""
+    credentials: Credentials | None = None
+    ca_file: Path | None = None
+    timers: Timers | None = None
+    resolver: Resolver | None = None
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Sender]:
+    """Open the route. Raises OffhookError where `via` is no SIP address or `ca_file` cannot be read."""
+    if settings.via:
+        try:
+            parse_uri(settings.via)
+        except SipError as error:
+            raise OffhookError(
+                f"notify.via: {settings.via} is no SIP address", hint="sip:pbx.example.com;transport=tcp"
+            ) from error
+    async with Client(timers=settings.timers, resolver=settings.resolver, ca_file=settings.ca_file) as client:
+        yield _Registrar(client, settings)
+
+
+class _Registrar(SipSender):
+    def __init__(self, client: Client, settings: Settings) -> None:
+        super().__init__(client, settings.credentials)
+        self._user = settings.credentials.username if settings.credentials else "offhook"
+        self._via = settings.via
+        self._route = settings.via if settings.via and "lr" in parse_uri(settings.via).parameters else ""
+
+    def begin(self, call: Call, told: Told) -> None:
+        sender = Call("", self._user, call.domain).address
+        request = notify_request(call, call.address, sender=sender, route=self._route)
+        self.send(request, self._via or f"sip:{call.domain}", told)

@@ -1,0 +1,54 @@
+"""NOTIFYs by the SIP client itself: what the routes through a registrar and to a contact have in common."""
+
+from __future__ import annotations
+
+import secrets
+
+from offhook.problem import OffhookError
+from offhook.rollout.routes.call import Call, Told
+from offhook.sip.client import Client
+from offhook.sip.credentials import Credentials
+from offhook.sip.message import Headers, Request, SipError
+from offhook.sip.outcome import NO_ADDRESS, Outcome
+
+FRESH = 64
+"""How many NOTIFYs may be neither answered nor repeated yet. Linux gives a socket room for some 160 such datagrams
+(net.core.rmem_default), so more would be lost in front of a busy proxy and repeated."""
+
+UNDER_WAY = 100_000
+"""How many may wait for an answer at all: a phone that is off holds its place for 32 seconds."""
+
+
+def notify_request(call: Call, uri: str, *, sender: str, route: str = "") -> Request:
+    """Return the NOTIFY: to the request URI, from the address `sender`, with a Route where the proxy wants one."""
+    fields = [
+        ("Max-Forwards", "70"),
+        ("From", f"<{sender}>;tag={secrets.token_hex(6)}"),
+        ("To", f"<{call.address}>"),
+        ("Call-ID", secrets.token_hex(12)),
+        ("Event", call.event),
+        ("Subscription-State", "terminated"),
+        ("User-Agent", "offhook"),
+    ]
+    if route:
+        fields.insert(0, ("Route", f"<{route}>"))
+    return Request("NOTIFY", uri, Headers.of(*fields))
+
+
+class SipSender:
+    """Sends NOTIFYs by one client, with one set of credentials."""
+
+    def __init__(self, client: Client, credentials: Credentials | None) -> None:
+        self._client = client
+        self._credentials = credentials
+
+    def send(self, request: Request, target: str, told: Told) -> None:
+        """Send a request; an address that is none is an outcome too: other phones' may be good."""
+        try:
+            self._client.begin(request, target, told, credentials=self._credentials)
+        except (SipError, OffhookError) as error:
+            told(Outcome(NO_ADDRESS, detail=str(error)))
+
+    async def room(self) -> None:
+        """Wait until one more can be sent."""
+        await self._client.room(FRESH, UNDER_WAY)

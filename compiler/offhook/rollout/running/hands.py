@@ -1,0 +1,142 @@
+"""A campaign's hands: switching phones on the root, looking at what they would fetch, sending NOTIFYs.
+
+Comes in: the actions of `offhook.rollout.campaign.steps`. Goes out: the rows that tell what came of them. What the
+world refuses to a single phone is a row; what it refuses to all is an OffhookError, and the campaign can be resumed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from offhook.publish.carry.cloudfront import invalidate
+from offhook.publish.carry.publication import Publication
+from offhook.publish.tree.paths import phone_of
+from offhook.rollout.calls import call_to
+from offhook.rollout.campaign.progress import ANSWERED, FETCHED, GAVE_UP, SENT, SWITCHED, VERIFIED, WRONG
+from offhook.rollout.campaign.rows import Row
+from offhook.rollout.campaign.sends import MAX_SENDS
+from offhook.rollout.campaign.steps import Plan, Send
+from offhook.rollout.running.fetched import Watch
+from offhook.rollout.running.teller import Answer, Job, Teller
+from offhook.rollout.who import Target
+from offhook.sip.outcome import ANSWERED as TOOK_IT
+from offhook.sip.outcome import NOT_THERE, PASSED_ON
+
+Look = Callable[[Sequence[str]], dict[str, str]]
+"""Boots virtual phones; MAC -> what is wrong with what it gets, in words; phones that are not in it are right."""
+
+
+class Hands(Protocol):
+    """What a campaign needs of the world."""
+
+    def switch(self, macs: Sequence[str], to: str) -> list[Row]:
+        """Switch phones; each is told as switched."""
+
+    def verify(self, macs: Sequence[str]) -> list[Row]:
+        """Look at what phones would fetch; each is told as verified or wrong."""
+
+    def tell(self, sends: Sequence[Send], now: float) -> None:
+        """Hand NOTIFYs over, to be sent when they are due."""
+
+    def news(self, timeout_s: float, now: float) -> list[Row]:
+        """Return what happened since, waiting for so many seconds for something."""
+
+    def written(self) -> None:
+        """Go on: what was returned so far is in the journal."""
+
+    @property
+    def under_way(self) -> int:
+        """How many NOTIFYs have not ended."""
+
+
+@dataclass(slots=True)
+class RealHands:
+    """Hands on a publication that has the hold; a teller where anybody is told, a watch where there is a log."""
+
+    plan: Plan
+    publication: Publication
+    look: Look | None
+    teller: Teller | None
+    watch: Watch | None
+    warn: Callable[[str], None]
+    clock: Callable[[], float] = time.time
+    _moved: set[str] = field(default_factory=set)
+    _next: list[Job] = field(default_factory=list)
+
+    def switch(self, macs: Sequence[str], to: str) -> list[Row]:
+        """Switch phones to the publication's tree, whichever of the two that is."""
+        self.publication.switch(frozenset(macs))
+        paths = [path for path in self.publication.steps.switches if phone_of(path) in set(macs)]
+        if paths and (warning := invalidate(self.publication.place, paths)):
+            self.warn(warning)
+        at = self.clock()
+        return [Row(SWITCHED, mac, at, to=to) for mac in macs]
+
+    def verify(self, macs: Sequence[str]) -> list[Row]:
+        """Boot a virtual phone for each of them; one that is to have nothing any more is not looked at."""
+        there = [mac for mac in macs if mac in self.publication.survey.phones]
+        wrong = self.look(there) if self.look is not None and there else {}
+        at = self.clock()
+        return [Row(WRONG, mac, at, why=wrong[mac]) if mac in wrong else Row(VERIFIED, mac, at) for mac in macs]
+
+    def tell(self, sends: Sequence[Send], now: float) -> None:
+        """Hand NOTIFYs to the teller, whose clock never jumps."""
+        assert self.teller is not None
+        monotonic = time.monotonic()
+        for send in sends:
+            call = call_to(self.plan.targets[send.mac])
+            self.teller.tell(Job(send, call, self.plan.places(send.mac), monotonic + max(0.0, send.at - now)))
+
+    def news(self, timeout_s: float, now: float) -> list[Row]:
+        """Return how NOTIFYs ended, and who fetched."""
+        rows: list[Row] = []
+        if self.teller is not None and self.teller.under_way:
+            rows += self._ended(self.teller.answers(timeout_s))
+        elif timeout_s > 0:
+            time.sleep(timeout_s)
+        if self.watch is not None:
+            rows += [Row(FETCHED, mac, now) for mac in self.watch.seen() if mac in self.plan.targets]
+        return rows
+
+    @property
+    def under_way(self) -> int:
+        """How many NOTIFYs have not ended."""
+        return len(self._next) + (self.teller.under_way if self.teller is not None else 0)
+
+    def written(self) -> None:
+        """Call phones by their new accounts, which is written ahead now."""
+        while self._next and self.teller is not None:
+            self.teller.tell(self._next.pop(0))
+
+    def _ended(self, answers: Collection[Answer]) -> Iterator[Row]:
+        at = self.clock()
+        for one in answers:
+            outcome = one.outcome
+            if outcome.word in (TOOK_IT, PASSED_ON):
+                why = "" if outcome.is_answered else outcome.sentence
+                yield from one.send.rows(ANSWERED, at, status=outcome.status, why=why)
+                continue
+            moved = self._moving(one) if outcome.word in NOT_THERE else ()
+            yield from self._by_new_account(moved, at)
+            rows = one.send.rows(GAVE_UP, at, status=outcome.status, why=f"{outcome.word}: {outcome.sentence}")
+            yield from (row for row in rows if row.mac not in moved)
+
+    def _moving(self, answer: Answer) -> tuple[str, ...]:
+        """Phones that may be known by another account since they fetched, and were not called by it."""
+        macs = (answer.send.mac, *answer.send.also)
+        return tuple(mac for mac in macs if self.plan.targets[mac].other and mac not in self._moved)
+
+    def _by_new_account(self, macs: Collection[str], at: float) -> Iterator[Row]:
+        groups: dict[str, list[Target]] = {}
+        for mac in macs:
+            fetched = self.plan.targets[mac].fetched
+            groups.setdefault(fetched.address, []).append(fetched)
+        for first, *others in groups.values():
+            send = Send(at, first.mac, tuple(one.mac for one in others))
+            self._next.append(Job(send, call_to(first), self.plan.places_of(first), time.monotonic()))
+            # it is not called by the old account again, whatever happens to this run
+            yield from send.rows(SENT, at, status=MAX_SENDS)
+        self._moved.update(macs)

@@ -1,0 +1,56 @@
+"""A campaign's last step: what each phone answered goes into git, beside the release that it was told of.
+
+Comes in: a run that came to its end. Goes out: an outcome on refs/offhook/ENV (`publish.releases.outcomes`), pushed.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from offhook.problem import OffhookError
+from offhook.publish.releases.outcomes import STATES, Told, add_outcomes
+from offhook.publish.releases.recording import released_by
+from offhook.publish.releases.records import push_releases
+from offhook.publish.releases.told import MAX_WHY
+from offhook.rollout.campaign.progress import SWITCHED, PhoneState
+from offhook.rollout.running.run import Ran
+
+
+def record_outcomes(root: Path, ran: Ran) -> str:
+    """Write down what phones answered; return a warning, "" where all went well.
+
+    Nothing is written for a campaign that did not end with a release: there is none that it could be said of.
+    """
+    told = told_of(ran)
+    if not (told and ran.release) or ran.reverted:
+        return ""
+    environment = ran.campaign.environment
+    try:
+        add_outcomes(root, environment, ran.release, told, by=released_by(root))
+        push_releases(root, environment)
+    except OffhookError as error:
+        return f"what phones answered to release {ran.release} of {environment} is not with the others: {error.message}"
+    return ""
+
+
+def told_of(ran: Ran) -> tuple[Told, ...]:
+    """Return what became of each phone, as records keep it; not of those to which nothing was done."""
+    waves = ran.campaign.wave_of()
+    found = ((mac, one, _last(one)) for mac, one in sorted(ran.progress.phones.items()))
+    return tuple(
+        Told(
+            mac,
+            datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            one.state if one.state in STATES else SWITCHED,
+            one.status,
+            one.why[:MAX_WHY],
+            waves.get(mac, 0),
+        )
+        for mac, one, at in found
+        if at
+    )
+
+
+def _last(state: PhoneState) -> float:
+    return max(state.outcome_at, state.sent_at, state.fetched_at, state.registered_at)

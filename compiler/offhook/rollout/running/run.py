@@ -1,0 +1,284 @@
+"""A run of a campaign: begun, taken up again, or reverted; from a prepared publish to a released tree.
+
+The journal's lock, the open route and the hold on the environment are taken in this order, and only then anything is
+written. A run ends with the campaign done (the tree is released), or standing: stopped, paused, interrupted, or left
+until a maintenance window opens. A standing campaign keeps its intent in the state's head, so that no other publish
+switches what it holds back.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from offhook.problem import OffhookError
+from offhook.publish.carry.carrying import begin, hold_of, next_manifest, recorder, refuse, refuse_within_campaign
+from offhook.publish.carry.cloudfront import invalidate
+from offhook.publish.carry.publication import Progress as FilesProgress
+from offhook.publish.carry.publication import Publication
+from offhook.publish.plan.prepared import Prepared
+from offhook.publish.releases.recording import record_waiting, released_by
+from offhook.publish.state.head import Intent, read_json
+from offhook.publish.state.hold import Hold, Patience
+from offhook.rollout.campaign.next import resume as rows_of_resume
+from offhook.rollout.campaign.progress import (
+    ENDED,
+    NEW,
+    PAUSED,
+    REVERTING,
+    RUNNING,
+    SENT,
+    STOPPED,
+    SWITCHED,
+    SWITCHING,
+    Progress,
+)
+from offhook.rollout.campaign.rows import Row
+from offhook.rollout.campaign.steps import Action, Done, Plan, Wait
+from offhook.rollout.running.driver import Listening, drive
+from offhook.rollout.running.fetched import Watch
+from offhook.rollout.running.hands import Look, RealHands
+from offhook.rollout.running.journal import Journal
+from offhook.rollout.running.keeping import PAUSE, Campaign, Keeping, leave, take_away
+from offhook.rollout.running.planning import Manner
+from offhook.rollout.running.teller import Route, Teller
+
+_REVERT = "/revert"
+USUAL = Patience()
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Whoever runs a campaign: where it is kept, what it looks with and tells by, and whom it tells how it goes.
+
+    `look` and `route` are None where nobody looks, or is told. `leaves` says that the run ends where only a maintenance
+    window is waited for.
+    """
+
+    keeping: Keeping
+    look: Look | None
+    route: Route | None
+    watch: Watch | None
+    warn: Callable[[str], None]
+    show: Callable[[Progress, Action], None] = lambda progress, action: None
+    files: FilesProgress = lambda step, done, of: None
+    leaves: bool = False
+    processes: int = 1
+    patience: Patience = USUAL
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What a run came to. `release` is 0 where nothing was released: the campaign stands, and `why` says why."""
+
+    campaign: Campaign
+    progress: Progress
+    why: str
+    release: int = 0
+    interrupted: bool = False
+    reverted: bool = False
+    is_waiting: bool = False
+    warnings: tuple[str, ...] = field(default=())
+
+
+def start(
+    prepared: Prepared,
+    plan: Plan,
+    desk: Desk,
+    *,
+    manner: Manner,
+    allowed: Iterable[str],
+    opened: str,
+    reason: str,
+    adopt: bool = False,
+    about: Callable[[Campaign], None] = lambda campaign: None,
+) -> Ran:
+    """Begin a campaign, and run it. Raises OffhookError where a limit, another campaign or the world refuses."""
+    refuse(prepared, adopt=adopt)
+    refuse_within_campaign(prepared)
+    if prepared.is_nothing:
+        warning = record_waiting(prepared.root, prepared.state, prepared.before.head)
+        return _nothing(prepared, plan, tuple(filter(None, [warning])))
+    manifest = next_manifest(prepared)
+    campaign = replace(
+        _campaign_of(prepared, plan),
+        id=secrets.token_hex(8),
+        release=manifest.release,
+        opened=opened,
+        at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        by=released_by(prepared.root),
+        reason=reason,
+        allowed=tuple(allowed),
+        tells=manner.tells,
+        windows=manner.windows,
+    )
+    about(campaign)
+    desk.keeping.begin(campaign)
+    return _run(prepared, plan, campaign, desk, campaign.id, lambda progress: [])
+
+
+def go_on(prepared: Prepared, plan: Plan, campaign: Campaign, desk: Desk, *, opened: str) -> Ran:
+    """Take a standing campaign up again, with its plan. Raises OffhookError where the tree is not what it was."""
+    if prepared.survey.sealed != campaign.sealed or (campaign.opened and opened != campaign.opened):
+        raise OffhookError(
+            "the tree is not the one that this rollout began with: secrets have changed, or this is another offhook",
+            hint=f"offhook rollout revert {campaign.environment}, then deploy anew",
+        )
+
+    def rows(progress: Progress) -> list[Row]:
+        if progress.reverted:
+            raise OffhookError(
+                "this rollout is being reverted",
+                hint=f"offhook rollout revert {campaign.environment} goes on with that",
+            )
+        if progress.condition not in (STOPPED, PAUSED):
+            return []
+        waive = _gate_of(campaign, progress) if progress.condition == STOPPED else 0
+        return rows_of_resume(progress, time.time(), waive=waive)
+
+    return _run(prepared, plan, campaign, desk, campaign.id, rows)
+
+
+def revert(prepared: Prepared, plan: Plan, campaign: Campaign, desk: Desk) -> Ran:
+    """Switch every phone back that a standing campaign switched; `prepared` publishes the release before it."""
+
+    def rows(progress: Progress) -> list[Row]:
+        return [] if progress.reverted else [Row(REVERTING, at=time.time(), why="a person reverted it")]
+
+    return _run(prepared, plan, campaign, desk, campaign.id + _REVERT, rows)
+
+
+def campaign_id(intent: Intent | None) -> str:
+    """Return which campaign stands on an environment, "" for none."""
+    return "" if intent is None else intent.campaign.removesuffix(_REVERT)
+
+
+def is_reverting(intent: Intent) -> bool:
+    """Tell whether the last run of a campaign was reverting it."""
+    return intent.campaign.endswith(_REVERT)
+
+
+def recover(prepared: Prepared, plan: Plan, keeping: Keeping, intent: Intent, *, opened: str) -> Campaign:
+    """Return a campaign whose journal is lost, with a new journal of what the state's head still tells.
+
+    Whoever may have been told is taken as told now: nobody is told twice within its window.
+    """
+    now = time.time()
+    rows: list[Row] = []
+    for wave in intent.waves:
+        for mac in read_json(prepared.state, wave.phones) or ():
+            if mac in plan.targets:
+                rows.append(Row(SWITCHING, mac, now, to=NEW))
+                rows += [Row(SWITCHED, mac, now, to=NEW), Row(SENT, mac, now, status=1)] if wave.done else []
+    campaign = replace(
+        _campaign_of(prepared, plan),
+        id=campaign_id(intent),
+        release=next_manifest(prepared).release,
+        opened=opened,
+        by=intent.owner,
+    )
+    keeping.begin(campaign)
+    with keeping.journal(campaign) as (journal, _):
+        journal.add(rows)
+    return campaign
+
+
+def _campaign_of(prepared: Prepared, plan: Plan) -> Campaign:
+    """What a prepared publish and its plan say of a campaign."""
+    return Campaign(
+        id="",
+        environment=prepared.place.environment.name,
+        release=prepared.manifest.release,
+        before=prepared.manifest.release,
+        commit=prepared.commit,
+        sealed=prepared.survey.sealed,
+        opened="",
+        at="",
+        by="",
+        reason="",
+        allowed=(),
+        tells=True,
+        windows=True,
+        waves=plan.waves,
+        targets=plan.targets,
+    )
+
+
+def _nothing(prepared: Prepared, plan: Plan, warnings: tuple[str, ...]) -> Ran:
+    """What a run comes to that finds everything as it should be."""
+    campaign, release = _campaign_of(prepared, plan), prepared.manifest.release
+    return Ran(campaign, Progress(condition=ENDED), "there was nothing to do", release, warnings=warnings)
+
+
+def _run(
+    prepared: Prepared,
+    plan: Plan,
+    campaign: Campaign,
+    desk: Desk,
+    name: str,
+    first: Callable[[Progress], list[Row]],
+) -> Ran:
+    warnings: list[str] = []
+    with ExitStack() as stack:
+        journal, progress = stack.enter_context(desk.keeping.journal(campaign))
+        desk.keeping.wish("")
+        rows = first(progress)
+        is_resumed = bool(progress.phones)
+        teller = None
+        if desk.route is not None and any(one.is_addressed for one in plan.targets.values()):
+            teller = stack.enter_context(Teller(desk.route, plan.rates, resumed=is_resumed))
+        hold = stack.enter_context(hold_of(prepared, patience=desk.patience, say=desk.warn, campaign=name))
+        stack.enter_context(_copied(prepared, campaign, desk, hold, journal))
+        journal.add(rows)
+        journal.sync()
+        progress.take(rows)
+        publication = begin(prepared, hold, processes=desk.processes, progress=desk.files)
+        hands = RealHands(plan, publication, desk.look, teller, desk.watch, desk.warn)
+        listening = Listening(lambda: PAUSE if desk.keeping.wished() == PAUSE else "", desk.show, desk.leaves)
+        try:
+            publication.upload()
+            action = drive(plan, progress, journal, hands, listening=listening)
+        except KeyboardInterrupt:
+            return Ran(campaign, progress, "it was interrupted", interrupted=True)
+        if not isinstance(action, Done):
+            waits = isinstance(action, Wait) and progress.condition == RUNNING
+            return Ran(campaign, progress, action.why, is_waiting=waits)
+        journal.compact(list(progress.rows()))
+        release = _finish(prepared, publication, campaign, is_revert=name != campaign.id)
+        warnings += filter(None, [record_waiting(prepared.root, prepared.state, hold.head)])
+    return Ran(campaign, progress, action.why, release, reverted=name != campaign.id, warnings=tuple(warnings))
+
+
+def _finish(prepared: Prepared, publication: Publication, campaign: Campaign, *, is_revert: bool) -> int:
+    """Write what is left: files of phones whose settings are the same, and common ones; then release it."""
+    publication.switch()
+    manifest = next_manifest(prepared)
+    record = recorder(prepared, manifest, rollback_of=campaign.before if is_revert else None, reason=campaign.reason)
+    publication.finish(manifest, record)
+    invalidate(prepared.place, (*prepared.steps.writes, *prepared.steps.deletes))
+    return manifest.release
+
+
+@contextmanager
+def _copied(prepared: Prepared, campaign: Campaign, desk: Desk, hold: Hold, journal: Journal) -> Iterator[None]:
+    """Take the copy for other machines away, and leave a new one where the campaign stands after the run."""
+    take_away(prepared.state, campaign.id)
+    try:
+        yield
+    finally:
+        if hold.head.intent is not None:
+            with suppress(OffhookError):
+                journal.sync()
+                leave(desk.keeping, prepared.state, campaign.id)
+
+
+def _gate_of(campaign: Campaign, progress: Progress) -> int:
+    """The wave whose gate a campaign stands before: all its phones have their outcomes; 0 for none."""
+    wave = next((one for one in campaign.waves if one.number not in progress.passed), None)
+    if wave is None or not all(progress.of(mac).outcome for mac in wave.macs):
+        return 0
+    return wave.number

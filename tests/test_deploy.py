@@ -1,0 +1,379 @@
+"""`offhook deploy` and `offhook rollout`: staged, stopped, reverted, resumed, killed anywhere."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+import repositories
+import sip_peers
+from deploys import Works, mac, user
+from offhook.publish.plan.gate import choose_fleet
+from offhook.publish.plan.prepared import Prepared, prepare
+from offhook.publish.releases.outcomes import outcomes_of
+from offhook.publish.releases.records import read_releases
+from offhook.rollout.campaign.progress import Progress
+from offhook.rollout.campaign.steps import Action
+from offhook.rollout.routes.table import notify_of, open_route
+from offhook.rollout.running.keeping import keeping_of
+from offhook.rollout.running.planning import Manner, changing, plan_of
+from offhook.rollout.running.run import Desk, Ran, go_on, start
+from phone_farm import farm
+from sip_peers import PASSWORD
+
+THREE = [{"phones": 1}, {"share": "30%"}, {"rest": True}]
+
+
+@contextmanager
+def polled(works: Works, value: str) -> Iterator[set[int]]:
+    """Phones that poll all the time; gives who ever got the new key."""
+    seen: set[int] = set()
+    stop = threading.Event()
+
+    def poll() -> None:
+        while not stop.is_set():
+            seen.update(works.has(value))
+
+    thread = threading.Thread(target=poll)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        stop.set()
+        thread.join()
+
+
+def on_new(report: dict[str, object]) -> set[str]:
+    """Who has the new configuration, by a report."""
+    phones = report["phones"]
+    assert isinstance(phones, list)
+    return {one["mac"] for one in phones if one["configuration"] == "new"}
+
+
+@pytest.mark.parametrize("layout", ["flat", "layered"])
+def test_waves_are_switched_told_and_released(tmp_path: Path, layout: str) -> None:
+    with farm() as phones:
+        works = Works(tmp_path, phones.port, layout=layout, waves=THREE)
+        works.commit("2", [1, 2, 4, 5, 6, 7])
+        code, report = works.report("deploy", "lab")
+        assert (code, report["condition"], report["release"]) == (0, "ended", 2)
+        assert [wave["phones"] for wave in report["waves"]] == [1, 2, 3]
+        assert {one["state"] for one in report["phones"]} == {"answered"}
+        assert sorted(phones.users()) == [user(number) for number in (1, 2, 4, 5, 6, 7)]
+        assert works.has("2") == {1, 2, 4, 5, 6, 7}
+        assert [one.number for one in read_releases(works.root, "lab")] == [2, 1]
+        assert works.run("deploy", "lab").returncode == 0  # nothing to do
+        assert len(phones.told) == 6
+
+
+@pytest.mark.parametrize("layout", ["flat", "layered"])
+def test_the_budget_stops_it_and_it_says_who_has_what(tmp_path: Path, layout: str) -> None:
+    """Phones that poll all the time never get what their wave was not switched to."""
+    with farm(lambda user: 403) as phones:
+        works = Works(tmp_path, phones.port, layout=layout, waves=THREE, failures=2)
+        works.commit("2")
+        with polled(works, "2") as ever:
+            code, report = works.report("deploy", "lab")
+        assert (code, report["condition"]) == (1, "stopped")
+        named = on_new(report)
+        assert {mac(number) for number in ever} == named == {mac(number) for number in works.has("2")}
+        assert 0 < len(named) < 12
+        text = works.run("rollout", "status", "lab")
+        assert text.returncode == 1
+        assert "offhook rollout revert lab" in text.stdout
+        refused = works.run("publish", "lab")
+        assert refused.returncode == 1
+        assert "offhook rollout" in refused.stderr
+        assert works.run("deploy", "lab").returncode == 1
+        rows = list(csv.DictReader(io.StringIO(works.run("rollout", "status", "lab", "--format", "csv").stdout)))
+        assert {row["mac"] for row in rows if row["state"] == "gave-up"} == named
+        suite = ElementTree.fromstring(works.run("rollout", "status", "lab", "--format", "junit").stdout)
+        assert suite.get("failures") == str(len(named))
+        before = len(phones.told)
+        phones.status = lambda user: 200
+        with polled(works, "2"):
+            code, report = works.report("rollout", "revert", "lab")
+        assert (code, report["reverted"], on_new(report)) == (0, True, set())
+        assert works.has("2") == set()
+        assert works.has("1") == set(range(1, 13))
+        assert len(phones.told) == before + len(named)
+        assert [one.number for one in read_releases(works.root, "lab")] == [1]
+        code, report = works.report("deploy", "lab")
+        assert (code, works.has("2")) == (0, set(range(1, 13)))
+
+
+def test_a_person_goes_on_in_spite_of_failures(tmp_path: Path) -> None:
+    with farm(lambda user: 480) as phones:
+        works = Works(tmp_path, phones.port, waves=THREE, failures=100)
+        works.commit("2")
+        code, report = works.report("deploy", "lab")
+        assert (code, report["condition"]) == (1, "stopped")
+        assert "answered" in report["why"]
+        phones.status = lambda user: 200
+        code, report = works.report("rollout", "resume", "lab")
+        assert (code, report["condition"], len(works.has("2"))) == (0, "ended", 12)
+        assert len(phones.told) == 12  # nobody was told twice
+
+
+def test_what_a_phone_would_get_is_looked_at_before_it_is_told(tmp_path: Path) -> None:
+    """A broken server in front of the root: the first phone is found wrong, and not told."""
+    with farm() as phones:
+        works = Works(tmp_path, phones.port, waves=THREE, failures=0)
+        elsewhere = tmp_path / "elsewhere"
+        shutil.copytree(works.served, elsewhere)
+        works.files["fleet.yaml"]["environments"]["lab"]["url"] = f"file://{elsewhere}/"
+        works.commit("2")
+        code, report = works.report("deploy", "lab")
+        assert (code, report["condition"], phones.told) == (1, "stopped", [])
+        assert [one["state"] for one in report["phones"]].count("wrong") == 1
+        assert len(works.has("2")) == 1
+
+
+def test_paused_and_resumed_on_another_machine(tmp_path: Path) -> None:
+    with farm() as phones:
+        works = Works(tmp_path, phones.port, waves=THREE, gate={"wait": "1 h"})
+        works.commit("2")
+        process = works.start("deploy", "lab")
+        wait_for(lambda: len(phones.told) == 1 and works.report("rollout", "status", "lab")[1]["waves"][0]["answered"])
+        assert works.run("rollout", "pause", "lab").returncode == 0
+        out, _ = process.communicate(timeout=60)
+        assert process.returncode == 1
+        assert "is paused" in out
+        assert len(works.has("2")) == 1
+        other = tmp_path / "other"
+        repositories.git(tmp_path, "clone", "-q", str(works.root), str(other))
+        works.root = other
+        assert works.report("rollout", "status", "lab")[1]["condition"] == "paused"
+        back, report = works.report("rollout", "revert", "lab")
+        assert (back, report["reverted"], works.has("2")) == (0, True, set())
+
+
+def test_a_lost_journal(tmp_path: Path) -> None:
+    """The machine is gone, with its journal: the state's head still tells who was switched."""
+    with farm() as phones:
+        works = Works(tmp_path, phones.port, waves=THREE, gate={"wait": "1 h"})
+        works.commit("2")
+        process = works.start("deploy", "lab")
+        wait_for(lambda: len(phones.told) == 1)
+        process.kill()
+        process.communicate()
+        shutil.rmtree(works.root / ".git" / "offhook")
+        lost = works.run("rollout", "status", "lab")
+        assert lost.returncode == 1
+        assert "journal" in lost.stderr
+        done = works.run("rollout", "revert", "lab")
+        assert done.returncode == 0, done.stderr
+        assert works.has("2") == set()
+
+
+def test_windows_are_left_and_found_again(tmp_path: Path) -> None:
+    with farm() as phones:
+        works = Works(tmp_path, phones.port, waves=[{"rest": True}])
+        now = time.gmtime()
+        opens = (now.tm_hour + 3) % 24
+        window = {"from": f"{opens:02d}:00", "to": f"{(opens + 2) % 24:02d}:00"}
+        works.files["sites/all.yaml"]["berlin"] = {"time_zone": "UTC", "maintenance": window}
+        works.commit("2")
+        planned = json.loads(works.run("deploy", "lab", "--dry-run", "--format", "json").stdout)
+        assert 2 * 3600 - 60 <= planned["forecast"]["waves"][0]["begins_in_s"] <= 3 * 3600
+        code, report = works.report("deploy", "lab", "--leave")
+        assert (code, report["condition"], works.has("2")) == (0, "running", set())
+        assert works.report("rollout", "resume", "lab", "--leave")[0] == 0
+        assert works.report("rollout", "revert", "lab")[0] == 0
+        code, _ = works.report("deploy", "lab", "--now")
+        assert (code, len(works.has("2")), len(phones.told)) == (0, 12, 12)
+
+
+def test_who_fetched_is_seen_in_the_access_log(tmp_path: Path) -> None:
+    """Nobody answers, and half of them are seen to fetch: these did not fail."""
+    log = tmp_path / "access.log"
+    log.write_text("")
+
+    def fetches(user: str) -> None:
+        if int(user) % 2:
+            with log.open("a") as file:
+                file.write(f'127.0.0.1 - - [x] "GET /{mac(int(user))}.cfg HTTP/1.1" 200 99 "-" "Flyingvoice FIP14G"\n')
+
+    with farm(lambda user: 403) as phones:
+        phones.heard = fetches
+        works = Works(
+            tmp_path, phones.port, waves=[{"rest": True}], failures=100, access_log=str(log),
+            gate={"answered": "0%", "fetched": "50%", "wait": "2 s"},
+        )  # fmt: skip
+        works.commit("2")
+        code, report = works.report("deploy", "lab")
+        assert code == 0, report["why"]
+        assert {one["mac"] for one in report["phones"] if one["state"] == "fetched"} == {
+            mac(number) for number in range(1, 13, 2)
+        }
+
+
+def test_metrics_for_prometheus(tmp_path: Path) -> None:
+    with farm() as phones:
+        works = Works(tmp_path, phones.port, waves=THREE)
+        works.commit("2")
+        assert works.run("deploy", "lab", "--metrics", str(tmp_path / "offhook.prom")).returncode == 0
+        lines = (tmp_path / "offhook.prom").read_text().splitlines()
+        assert 'offhook_rollout_phones{environment="lab",state="answered"} 12' in lines
+        assert 'offhook_rollout_condition{environment="lab",condition="ended"} 1' in lines
+
+
+def test_a_damaged_journal_can_be_moved_away(tmp_path: Path) -> None:
+    with farm(lambda who: 0 if who == user(5) else 200) as phones:
+        works = Works(tmp_path, phones.port, count=6, waves=[{"phones": 5}, {"rest": True}], failures=0)
+        works.commit("2")
+        assert works.run("deploy", "lab").returncode == 1
+        told, new = phones.users(), works.has("2")
+        journal = keeping_of(works.root, "lab").folder / "journal"
+        data = bytearray(journal.read_bytes())
+        data[100] ^= 1
+        journal.write_bytes(data)
+        for verb in ("status", "resume", "revert"):
+            done = works.run("rollout", verb, "lab")
+            assert (done.returncode, "is damaged" in done.stderr, "move it away" in done.stderr) == (1, True, True)
+        journal.rename(tmp_path / "damaged")
+        assert works.has("2") == new
+        assert works.run("rollout", "revert", "lab").returncode == 0
+        assert works.has("2") == set()
+        assert phones.users()[: len(told)] == told
+
+
+# real peers -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.peer
+def test_phones_behind_a_real_registrar(tmp_path: Path) -> None:
+    """Kamailio asks for credentials; one phone answers, one is silent, one is away, and one never registered."""
+    kinds = [sip_peers.answering(), sip_peers.silent(), sip_peers.answering("480 Temporarily Unavailable")]
+    with ExitStack() as stack:
+        phones = {
+            user(number): stack.enter_context(sip_peers.sipp(words, tmp_path))
+            for number, words in enumerate(kinds, start=1)
+        }
+        pbx = stack.enter_context(sip_peers.kamailio(digest="SHA-256", fr_timer_ms=1500))
+        sip_peers.register(pbx.port, phones, tmp_path)
+        gate = {"wait": "0 s", "answered": "25%"}
+        works = Works(tmp_path, pbx.port, count=4, waves=[{"rest": True}], failures=3, gate=gate)
+        works.commit("2")
+        code, report = works.report("deploy", "lab")
+        states = {one["mac"]: (one["state"], one["status"]) for one in report["phones"]}
+        assert states == {
+            mac(1): ("answered", 200),
+            mac(2): ("gave-up", 408),
+            mac(3): ("gave-up", 480),
+            mac(4): ("gave-up", 404),
+        }
+        assert (code, report["condition"], report["release"]) == (0, "ended", 2)
+        assert all(one["why"] for one in report["phones"] if one["state"] == "gave-up")
+        told = {one.mac: (one.state, one.status, one.wave) for one in outcomes_of(works.root, "lab", 2)}
+        assert told == {number: (*state, 1) for number, state in states.items()}
+        assert PASSWORD not in json.dumps(report) + repositories.git(works.root, "log", "-p", "refs/offhook/lab")
+
+
+def test_what_phones_answered_stands_in_git(tmp_path: Path) -> None:
+    with farm(lambda who: 0 if who == user(3) else 200) as phones:
+        works = Works(tmp_path, phones.port, count=4, waves=[{"rest": True}], gate={"wait": "0 s", "answered": "1%"})
+        remote = tmp_path / "remote.git"
+        repositories.git(tmp_path, "init", "-q", "--bare", str(remote))
+        repositories.git(works.root, "remote", "add", "origin", str(remote))
+        works.commit("2")
+        assert works.run("deploy", "lab", "--no-notify").returncode == 0
+        assert {one.state for one in outcomes_of(works.root, "lab", 2)} == {"untold"}
+        works.commit("3", [1, 2])
+        assert works.run("deploy", "lab").returncode == 0
+        assert [(one.mac, one.state) for one in outcomes_of(works.root, "lab", 3)] == [
+            (mac(1), "answered"),
+            (mac(2), "answered"),
+        ]
+        assert outcomes_of(remote, "lab", 3) == outcomes_of(works.root, "lab", 3)
+
+
+# killed anywhere ------------------------------------------------------------------------------------------------------
+
+AGAIN_S = 1.5
+
+
+def run_here(works: Works, show: Callable[[Progress, Action], None]) -> Ran:
+    """Begin or take up the campaign in this process, with a short time after which somebody may be told again."""
+    fleet = choose_fleet(works.root, "lab", None)
+    prepared = prepare(works.root, fleet)
+    with closing(prepared):
+        keeping = keeping_of(works.root, "lab")
+        campaign = keeping.campaign()
+        desk = Desk(keeping, None, lambda: route(prepared), None, lambda line: None, show)
+        if campaign is not None and prepared.before.head.intent is not None:
+            plan = plan_of(prepared, campaign.targets, Manner(verifies=False))
+            plan = replace(plan, waves=campaign.waves, again_s=AGAIN_S)
+            return go_on(prepared, plan, campaign, desk, opened="")
+        plan = plan_of(prepared, changing(prepared, None), Manner(verifies=False))
+        plan = replace(plan, again_s=AGAIN_S)
+        return start(prepared, plan, desk, manner=Manner(), allowed=(), opened="", reason="")
+
+
+def route(prepared: Prepared) -> object:
+    environment = prepared.rule.environment
+    assert environment is not None
+    return open_route(notify_of(prepared.rule.inventory.fleet, environment), root=prepared.root)
+
+
+def killed_at(works: Works, step: int) -> bool:
+    """Run in a child that is killed before its step of this number; tell whether it came to its end before that."""
+
+    def work() -> None:
+        steps = iter(range(step))
+
+        def show(progress: Progress, action: Action) -> None:
+            if next(steps, None) is None:
+                time.sleep(0.2)  # what was handed to another thread is done by then
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        os.environ.update(works.environment())
+        ran = run_here(works, show)
+        os._exit(0 if ran.release else 1)
+
+    child = multiprocessing.get_context("fork").Process(target=work)
+    child.start()
+    child.join(60)
+    assert child.exitcode in (0, -signal.SIGKILL)
+    return child.exitcode == 0
+
+
+@pytest.mark.parametrize("step", [0, 1, 2, 3, 5, 7, 9, 12])
+def test_killed_anywhere_it_is_resumed_and_nobody_is_told_twice(tmp_path: Path, step: int) -> None:
+    with farm() as phones:
+        works = Works(tmp_path, phones.port, count=5, waves=[{"phones": 1}, {"rest": True}])
+        works.commit("2")
+        killed_at(works, step)
+        shown = keeping_of(works.root, "lab").progress()
+        new = {mac(number) for number in works.has("2")}
+        assert new <= set(shown.on_new())
+        killed_at(works, step + 1)
+        killed_at(works, 10_000)
+        assert works.has("2") == {1, 2, 3, 4, 5}
+        assert set(phones.users()) == {user(number) for number in range(1, 6)}
+        for one in set(phones.users()):
+            times = [at for at, who in phones.told if who == one]
+            assert all(later - earlier >= AGAIN_S - 0.1 for earlier, later in pairwise(times))
+
+
+def wait_for(found: Callable[[], object]) -> None:
+    """Wait until something holds."""
+    end = time.monotonic() + 60
+    while not found():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.1)

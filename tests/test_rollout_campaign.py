@@ -1,0 +1,283 @@
+"""A campaign in a world of its own, with a clock that the test turns: killed, slowed down, stopped, reverted."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field, replace
+from datetime import timedelta, timezone
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from offhook.rollout.campaign.config import config_of
+from offhook.rollout.campaign.next import resume, step
+from offhook.rollout.campaign.progress import (
+    ANSWERED,
+    ENDED,
+    GAVE_UP,
+    NEW,
+    OLD,
+    PASSED,
+    PAUSED,
+    REVERTING,
+    STOPPED,
+    SWITCHED,
+    UNTOLD,
+    VERIFIED,
+    WRONG,
+    Progress,
+)
+from offhook.rollout.campaign.rows import Row
+from offhook.rollout.campaign.sends import MAX_SENDS
+from offhook.rollout.campaign.steps import Done, Notify, Plan, Stop, Switch, Verify, Wait
+from offhook.rollout.campaign.waves import waves
+from offhook.rollout.campaign.windows import Window, is_open
+from offhook.rollout.who import Target
+
+START = 1_800_000_000.0  # 2027-01-15 08:00 UTC
+RATE = 20.0
+NIGHT = Window(frozenset(range(7)), 22 * 60, 2 * 60, timezone(timedelta(hours=1)))
+
+
+class Killed(Exception):
+    """The process is gone."""
+
+
+@dataclass
+class World:
+    """Phones, and what is done to them. `silent` never answer, `broken` would fetch the wrong thing."""
+
+    plan: Plan
+    now: float = START
+    silent: frozenset[str] = frozenset()
+    broken: frozenset[str] = frozenset()
+    rows: list[Row] = field(default_factory=list)
+    has: dict[str, str] = field(default_factory=dict)
+    switched: list[tuple[float, str, str]] = field(default_factory=list)
+    told: list[tuple[float, str]] = field(default_factory=list)
+    chance: random.Random = field(default_factory=random.Random)
+    deadly: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.has = dict.fromkeys(self.plan.targets, OLD)
+
+    def run(self, steps: int = 100_000) -> Done | Stop | Wait:
+        """Drive it until it is done, stopped or paused; a kill loses what the process knew, not what was written."""
+        for _ in range(steps):
+            try:
+                found = self._drive()
+            except Killed:
+                self.now += self.chance.choice([0.0, 0.3, 5.0, 500.0])
+                continue
+            return found
+        raise AssertionError("it never ends")
+
+    def _drive(self) -> Done | Stop | Wait:
+        progress = Progress()
+        progress.take(self.rows)
+        while True:
+            asked = step(self.plan, progress, self.now)
+            self._write(progress, asked.rows)
+            action = asked.action
+            if isinstance(action, Done | Stop):
+                return action
+            if isinstance(action, Wait):
+                if action.until is None:
+                    return action
+                self.now = max(self.now, action.until)
+                continue
+            self._write(progress, self._done(action))
+
+    def _write(self, progress: Progress, rows: list[Row] | tuple[Row, ...]) -> None:
+        self._die()
+        self.rows += rows
+        progress.take(rows)
+        self._die()
+
+    def _done(self, action: Switch | Verify | Notify) -> list[Row]:
+        if isinstance(action, Switch):
+            for mac in action.macs:
+                self._die()
+                self.has[mac] = action.to
+                self.switched.append((self.now, mac, action.to))
+            return [Row(SWITCHED, mac, self.now, to=action.to) for mac in action.macs]
+        if isinstance(action, Verify):
+            wrong = {mac for mac in action.macs if mac in self.broken and self.has[mac] == NEW}
+            return [Row(WRONG if mac in wrong else VERIFIED, mac, self.now) for mac in action.macs]
+        rows: list[Row] = []
+        for send in action.sends:
+            self._die()
+            self.now = max(self.now, send.at)
+            self.told.append((self.now, send.mac))
+            if send.mac in self.silent:
+                rows += send.rows(GAVE_UP, self.now + 32)
+            else:
+                rows += send.rows(ANSWERED, self.now, status=200)
+        return rows
+
+    def _die(self) -> None:
+        if self.chance.random() < self.deadly:
+            raise Killed
+
+
+def targets_of(count: int, *, without: int = 0, shared: int = 0, site: str = "") -> dict[str, Target]:
+    found = {}
+    for number in range(count):
+        mac = f"0021f2{number:06x}"
+        user = "" if number < without else f"s{number // 2}" if number < without + shared else f"u{number}"
+        found[mac] = Target(mac, "FIP14G", site, user=user, registrar="pbx:5060")
+    for mac, one in found.items():
+        also = tuple(other for other, it in found.items() if it.user and it.user == one.user and other != mac)
+        found[mac] = replace(one, also=also)
+    return found
+
+
+def plan_of(targets: dict[str, Target], *, budget: int = 10**6, night: bool = False, **said: object) -> Plan:
+    config = config_of({"gate": {"wait": "30 s", "answered": "1%"}, **said})
+    return Plan(
+        waves=waves(targets.values(), config.waves, seed="release"),
+        targets=targets,
+        config=config,
+        budget=budget,
+        windows={"berlin": NIGHT} if night else {},
+        rates={("registrar", "pbx:5060"): RATE},
+    )
+
+
+def crowded(told: list[tuple[float, str]]) -> int:
+    """The most NOTIFYs in any second."""
+    times = sorted(at for at, _ in told)
+    return max((sum(1 for one in times[number:] if one < at + 1) for number, at in enumerate(times)), default=0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    count=st.integers(1, 60),
+    seed=st.integers(0, 2**32),
+    deadly=st.sampled_from([0.0, 0.001, 0.02]),
+    without=st.integers(0, 4),
+    shared=st.integers(0, 6),
+    night=st.booleans(),
+)
+def test_a_campaign_that_is_killed_anywhere(
+    count: int, seed: int, deadly: float, without: int, shared: int, night: bool
+) -> None:
+    chance = random.Random(seed)
+    found = targets_of(count, without=without, shared=shared, site="berlin" if night else "")
+    world = World(plan_of(found, night=night), chance=chance, deadly=deadly)
+    world.silent = frozenset(mac for mac in found if chance.random() < 0.1)
+    ended = world.run()
+    progress = Progress()
+    progress.take(world.rows)
+    if isinstance(ended, Stop):
+        # only a gate stops it here: where every phone of a wave is silent
+        assert set(ended.new) == {mac for mac, has in world.has.items() if has == NEW}
+    else:
+        assert set(world.has.values()) == {NEW}
+        assert all(progress.of(mac).outcome for mac in found)
+    # nobody is told twice within its time, whatever was known when the process was killed
+    last: dict[str, float] = {}
+    for at, mac in sorted(world.told):
+        for heard in (mac, *found[mac].also):
+            assert at >= last.get(heard, 0.0) + world.plan.again_s or not last.get(heard)
+            last[heard] = at
+    assert all(sum(1 for _, one in world.told if one == mac) <= MAX_SENDS for mac in found)
+    order = {mac: wave.number for wave in world.plan.waves for mac in wave.macs}
+    if not deadly:
+        # one NOTIFY an address and wave: before it is switched, a phone has nothing new to fetch
+        assert len({(order[mac], found[mac].address) for _, mac in world.told}) == len(world.told)
+        assert crowded(world.told) <= RATE + 1
+    # a wave begins when those before it have passed
+    passed = [row.wave for row in world.rows if row.state == PASSED]
+    assert passed == sorted(set(passed))
+    firsts = {mac: at for at, mac, _ in reversed(world.switched)}
+    for mac, at in firsts.items():
+        assert all(firsts[other] <= at for other in found if order[other] < order[mac])
+    if night:
+        assert all(is_open(NIGHT, at) for at, _, to in world.switched if to == NEW)
+        assert all(is_open(NIGHT, at) for at, _ in world.told)
+
+
+def test_the_budget_stops_it_and_says_who_has_what() -> None:
+    found = targets_of(200)
+    world = World(plan_of(found, budget=3), silent=frozenset(found))
+    world.plan = replace(
+        world.plan, config=replace(world.plan.config, gate=config_of({"gate": {"answered": "0%"}}).gate)
+    )
+    ended = world.run()
+    assert isinstance(ended, Stop)
+    assert "may" in ended.why
+    assert set(ended.new) == {mac for mac, has in world.has.items() if has == NEW}
+    assert 3 < len(ended.new) < 200
+    again = world.run()
+    assert again == ended
+
+
+def test_what_is_wrong_is_told_nothing() -> None:
+    found = targets_of(30)
+    broken = frozenset(list(found)[::10])
+    world = World(plan_of(found), broken=broken)
+    assert isinstance(world.run(), Done)
+    assert not broken & {mac for _, mac in world.told}
+
+
+def test_phones_without_an_account_are_switched_and_not_told() -> None:
+    world = World(plan_of(targets_of(3, without=3)))
+    assert isinstance(world.run(), Done)
+    assert set(world.has.values()) == {NEW}
+    assert [row.state for row in world.rows if row.state == UNTOLD] == [UNTOLD] * 3
+    assert world.told == []
+
+
+def test_a_revert_brings_every_switched_phone_back_and_tells_it() -> None:
+    found = targets_of(150)
+    world = World(plan_of(found, budget=0), silent=frozenset(found))
+    stopped = world.run()
+    assert isinstance(stopped, Stop)
+    assert stopped.new
+    world.told.clear()
+    world.silent = frozenset()
+    world.rows.append(Row(REVERTING, at=world.now, why="somebody said so"))
+    assert isinstance(world.run(), Done)
+    assert set(world.has.values()) == {OLD}
+    assert {mac for _, mac in world.told} == set(stopped.new)
+    assert world.rows[-1].state == ENDED
+
+
+@pytest.mark.parametrize("deadly", [0.01, 0.05])
+def test_a_revert_that_is_killed_anywhere_ends_with_every_phone_back(deadly: float) -> None:
+    for seed in range(20):
+        found = targets_of(40)
+        world = World(plan_of(found), chance=random.Random(seed))
+        world.rows.append(Row(PAUSED, at=world.now))
+        assert isinstance(world.run(), Wait)
+        assert set(world.has.values()) == {OLD}
+        world.rows += resume(Progress(), world.now)
+        world.deadly = deadly
+        with_some = [Row(REVERTING, at=world.now)]
+        for _ in range(seed):
+            try:
+                world._drive()
+            except Killed:
+                break
+        world.rows += with_some
+        assert isinstance(world.run(), Done)
+        ended = Progress()
+        ended.take(world.rows)
+        assert set(world.has.values()) == {OLD} or ended.condition == ENDED
+
+
+def test_a_gate_that_a_person_waives_is_passed() -> None:
+    found = targets_of(20)
+    world = World(plan_of(found, gate={"answered": "100%", "wait": "1 s"}), silent=frozenset(found))
+    stopped = world.run()
+    assert isinstance(stopped, Stop)
+    assert "0 of 1 answered, 100% are asked for" in stopped.why
+    progress = Progress()
+    progress.take(world.rows)
+    assert progress.condition == STOPPED
+    world.silent = frozenset()
+    world.rows += resume(progress, world.now, waive=1)
+    assert isinstance(world.run(), Done)
+    assert set(world.has.values()) == {NEW}

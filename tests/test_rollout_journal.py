@@ -1,0 +1,178 @@
+"""The journal and the watch on an access log: torn, damaged, locked, compacted, rotated."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from offhook.problem import OffhookError
+from offhook.rollout.campaign.progress import (
+    ANSWERED,
+    FETCHED,
+    FORGIVEN,
+    GAVE_UP,
+    NEW,
+    SENT,
+    SWITCHED,
+    SWITCHING,
+    UNTOLD,
+    VERIFIED,
+    WRONG,
+    Progress,
+)
+from offhook.rollout.campaign.rows import Row
+from offhook.rollout.running.fetched import Watch
+from offhook.rollout.running.journal import head_of, line_of, open_journal, parse, read_journal
+
+PHONE_WORDS = (SWITCHING, SWITCHED, VERIFIED, SENT, ANSWERED, GAVE_UP, WRONG, UNTOLD, FETCHED, FORGIVEN)
+ABOUT = {"campaign": "one"}
+ROWS = [
+    Row(SWITCHING, "0021f2000001", 1.5, to=NEW),
+    Row(SWITCHED, "0021f2000001", 2.5, to=NEW),
+    Row(SENT, "0021f2000001", 3.5, status=1),
+    Row(ANSWERED, "0021f2000001", 4.5, status=200, why='hostile "} \n \x1b  é'),
+]
+WHOLE = head_of(ABOUT) + b"".join(map(line_of, ROWS))
+
+
+def kept(path: Path) -> list[Row]:
+    held = read_journal(path)
+    assert held is not None
+    return list(held.rows)
+
+
+def test_what_is_synced_is_there_and_what_is_not_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "a/journal"
+    with open_journal(path, ABOUT) as journal:
+        journal.add(ROWS[:2])
+        assert kept(path) == []
+        journal.sync()
+        assert kept(path) == ROWS[:2]
+        journal.add(ROWS[2:])
+    assert kept(path) == ROWS
+    with open_journal(path, {"campaign": "two"}) as journal:
+        assert (journal.held.about, list(journal.held.rows)) == (ABOUT, ROWS)
+
+
+@pytest.mark.parametrize("cut", range(len(WHOLE)))
+def test_torn_anywhere_it_holds_the_lines_before(cut: int, tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    path.write_bytes(WHOLE[:cut])
+    before = WHOLE[:cut].count(b"\n")
+    with open_journal(path, ABOUT) as journal:
+        assert list(journal.held.rows) == ROWS[: max(0, before - 1)]
+        journal.add(ROWS[-1:])
+    assert kept(path) == [*ROWS[: max(0, before - 1)], ROWS[-1]]
+
+
+def test_damage_before_the_last_line_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+    luck, path = random.Random(1), tmp_path / "journal"
+    end = WHOLE.rindex(b"\n", 0, -1)
+    for _ in range(200):
+        data = bytearray(WHOLE)
+        data[luck.randrange(end)] ^= 1 << luck.randrange(8)
+        path.write_bytes(data)
+        with pytest.raises(OffhookError, match=r"damaged|no journal"), open_journal(path, ABOUT):
+            pass
+        assert path.read_bytes() == data
+
+
+def test_one_process_writes(tmp_path: Path) -> None:
+    with (
+        open_journal(tmp_path / "journal", ABOUT),
+        pytest.raises(OffhookError, match="another process"),
+        open_journal(tmp_path / "journal", ABOUT),
+    ):
+        pass
+
+
+def test_a_disk_that_refuses_leaves_no_half_line(tmp_path: Path) -> None:
+    class Full:
+        def __init__(self, file: object) -> None:
+            self.file = file
+
+        def write(self, data: bytes) -> int:
+            if len(data) > 10:
+                return self.file.write(data[:10])  # type: ignore[attr-defined, no-any-return]
+            raise OSError(28, "No space left on device")
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.file, name)
+
+    path = tmp_path / "journal"
+    with open_journal(path, ABOUT) as journal:
+        journal.add(ROWS[:1])
+        journal.sync()
+        real, journal._file = journal._file, Full(journal._file)  # type: ignore[assignment]
+        journal.add(ROWS[1:2])
+        with pytest.raises(OffhookError, match="No space left"):
+            journal.sync()
+        assert kept(path) == ROWS[:1]
+        journal._file = real
+    assert kept(path) == ROWS[:2]
+
+
+@given(st.lists(st.tuples(st.sampled_from(PHONE_WORDS), st.integers(0, 3), st.integers(0, 3)), max_size=40))
+@settings(max_examples=100, deadline=None)
+def test_a_compacted_journal_tells_the_same(tmp_path_factory: pytest.TempPathFactory, said: list[object]) -> None:
+    rows = [
+        Row(state, f"0021f200000{number}", 10.0 + at, to=("new", "old")[at % 2], status=at + 1, why="w")
+        for at, (state, number, _) in enumerate(said)  # type: ignore[misc]
+    ]
+    path = tmp_path_factory.mktemp("journal") / "journal"
+    before = Progress()
+    before.take(rows)
+    with open_journal(path, ABOUT) as journal:
+        journal.add(rows)
+        journal.compact(before.rows())
+        journal.add(ROWS[:1])
+    after = Progress()
+    after.take(kept(path)[:-1])
+    assert {mac: after.of(mac) for mac in before.phones} == before.phones
+    assert (after.failed, after.on_new()) == (before.failed, before.on_new())
+    assert kept(path)[-1] == ROWS[0]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=200))
+def test_no_bytes_break_it(data: bytes) -> None:
+    for content in (data, WHOLE + data, WHOLE + data + b"\n"):
+        with contextlib.suppress(OffhookError):
+            parse(content, "a journal")
+
+
+LINE = '10.0.0.7 - - [23/Nov/2026:10:21:00 +0000] "GET {} HTTP/1.1" {} 512 "-" "FIP14G"\n'
+
+
+def test_who_fetched_is_read_from_an_access_log(tmp_path: Path) -> None:
+    path = tmp_path / "access.log"
+    path.write_text(LINE.format("/0021f2000009.cfg", 200))
+    watch = Watch(path)
+    assert watch.seen() == []  # before the watch began
+
+    def log(*lines: str) -> list[str]:
+        with path.open("a") as file:
+            file.write("".join(lines))
+        return watch.seen()
+
+    assert log(LINE.format("/0021f2000001.cfg", 200), LINE.format("/a/0021F2000002.cfg?x=1", 304)) == [
+        "0021f2000001",
+        "0021f2000002",
+    ]
+    assert log(LINE.format("/phones/0021f2000003.0a1b2c3d.cfg", 206)) == ["0021f2000003"]
+    assert log(LINE.format("/0021f2000004.cfg", 401), LINE.format("/y000000000000.boot", 200), "junk\n") == []
+    half = LINE.format("/0021f2000005.cfg", 200)
+    assert log(half[:40]) == []
+    assert log(half[40:]) == ["0021f2000005"]
+    path.rename(tmp_path / "access.log.1")
+    assert watch.seen() == []
+    assert log(LINE.format("/0021f2000006.cfg", 200)) == ["0021f2000006"]
+    path.write_text("")
+    assert watch.seen() == []
+    assert log(LINE.format("/0021f2000007.cfg", 200)) == ["0021f2000007"]
+    assert Watch(tmp_path / "nothing").seen() == []

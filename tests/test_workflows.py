@@ -1,0 +1,584 @@
+"""The workflows that a fleet's repository copies: their steps as plain shell in real repositories with a remote."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import yaml
+
+import inventories
+import peers
+import repositories
+from labs import OFFHOOK
+
+SCRIPTS = inventories.ROOT / ".github/scripts"
+WORKFLOWS = sorted((inventories.ROOT / ".github/fleet").glob("*.yml"))
+MAC = "0021f2000001"
+REPOSITORY = "acme/phones"
+BOT = {"login": "github-actions[bot]"}
+HOSTILE = (
+    "<script>alert(1)</script> @team #12 | ``",
+    "[x](https://evil.example) ![](http://evil.example/a.png)",
+    "</details> \u05d0\u05d1 *a* _b_ ~c~ &lt; $x$ -->",
+)
+
+
+@dataclass
+class GitHub:
+    """A stand-in for the part of GitHub's API that the scripts call; `calls` are those that write."""
+
+    url: str = ""
+    pulls: list[dict[str, Any]] = field(default_factory=list)
+    comments: list[dict[str, Any]] = field(default_factory=list)
+    issues: list[dict[str, Any]] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+
+    def answer(self, method: str, path: str, query: dict[str, str], body: dict[str, Any]) -> tuple[int, Any]:
+        """The status and the body of an answer."""
+        page = slice((int(query.get("page", 1)) - 1) * 100, int(query.get("page", 1)) * 100)
+        if method != "GET":
+            self.calls.append(f"{method} {path}")
+        match method, path.split("/")[1:]:
+            case "GET", ["pulls"]:
+                owner, _, branch = query["head"].partition(":")
+                found = [one for one in self.pulls if one["head"]["label"] == f"{owner}:{branch}"]
+                return 200, [one for one in found if one["state"] == query["state"]][page]
+            case "POST", ["pulls"]:
+                label = f"{REPOSITORY.partition('/')[0]}:{body['head']}"
+                self.pulls.append({"number": 40, "state": "open", **body, "head": {"label": label, "sha": ""}})
+                return 201, {}
+            case "PATCH", ["pulls", number]:
+                next(one for one in self.pulls if str(one["number"]) == number).update(body)
+                return 200, {}
+            case "GET", ["issues", number, "comments"]:
+                return 200, [one for one in self.comments if one["number"] == int(number)][page]
+            case "POST", ["issues", number, "comments"]:
+                made = {"id": 1000 + len(self.comments), "number": int(number), "user": BOT, "body": body["body"]}
+                self.comments.append(made)
+                return 201, made
+            case "PATCH", ["issues", "comments", number]:
+                next(one for one in self.comments if one["id"] == int(number)).update(body)
+                return 200, {}
+            case "GET", ["issues"]:
+                return 200, [one for one in self.issues if one["state"] == "open"][page]
+            case "POST", ["issues"]:
+                self.issues.append({"number": len(self.issues) + 1, "state": "open", "user": BOT, **body})
+                return 201, {}
+            case "PATCH", ["issues", number]:
+                next(one for one in self.issues if str(one["number"]) == number).update(body)
+                return 200, {}
+        return 404, {}
+
+
+@pytest.fixture
+def github() -> Iterator[GitHub]:
+    hub = GitHub()
+
+    class Handler(BaseHTTPRequestHandler):
+        def reply(self) -> None:
+            assert self.headers["Authorization"] == "Bearer a-token"
+            parts = urlsplit(self.path)
+            length = int(self.headers.get("Content-Length") or 0)
+            body = json.loads(self.rfile.read(length)) if length else {}
+            query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+            status, answer = hub.answer(self.command, parts.path.removeprefix(f"/repos/{REPOSITORY}"), query, body)
+            data = json.dumps(answer).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_GET = do_POST = do_PATCH = reply
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    hub.url = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield hub
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class Work:
+    """A clone of a bare remote, with the fleet in `folder` of it, and what a runner gives the scripts."""
+
+    def __init__(self, base: Path, hub: GitHub, folder: str = ".") -> None:
+        self.base, self.hub, self.folder = base, hub, folder
+        self.remote, self.root, self.out = base / "remote.git", base / "clone", base / "out"
+        repositories.git(base, "init", "-q", "-b", "main", "--bare", str(self.remote))
+        repositories.start(self.root)
+        repositories.git(self.root, "remote", "add", "origin", str(self.remote))
+        self.files = inventories.minimal()
+
+    def commit(self, message: str = "change") -> str:
+        fleet = self.root / self.folder
+        shutil.rmtree(fleet / "inventory", ignore_errors=True)
+        inventories.write_inventory(fleet, self.files)
+        return repositories.commit(self.root, message=message)
+
+    def push(self, *words: str) -> None:
+        repositories.git(self.root, "push", "-q", "origin", *words)
+
+    def label(self, label: str) -> None:
+        self.files["phones/all.yaml"][MAC]["keys"] = {3: {"speed-dial": "1", "label": label}}
+
+    def run(self, script: str, **more: str) -> subprocess.CompletedProcess[str]:
+        """Run a script as the action does."""
+        path = SCRIPTS / script
+        environment = {
+            "PATH": f"{OFFHOOK.parent}:{os.environ['PATH']}",
+            "HOME": str(self.base),
+            "LANG": "C.UTF-8",
+            "OFFHOOK_CACHE": str(self.base / "cache"),
+            "OFFHOOK_SECRET_BERLIN_ALICE": "pw",
+            "GITHUB_ACTIONS": "true",
+            "GITHUB_SERVER_URL": "https://github.com",
+            "GITHUB_REPOSITORY": REPOSITORY,
+            "GITHUB_API_URL": self.hub.url,
+            "GITHUB_TOKEN": "a-token",
+            "GITHUB_STEP_SUMMARY": str(self.base / "summary.md"),
+            "GITHUB_OUTPUT": str(self.base / "outputs"),
+            "FLEET": self.folder,
+            "OUT": str(self.out),
+        }
+        return subprocess.run(
+            [sys.executable if path.suffix == ".py" else "bash", str(path)],
+            cwd=self.root,
+            env=environment | more,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+    def review(self, base: str, head: str = "HEAD", **more: str) -> subprocess.CompletedProcess[str]:
+        shutil.rmtree(self.out, ignore_errors=True)
+        return self.run("review.sh", BASE=base, HEAD=head, **more)
+
+    def opened(self, number: int, sha: str, branch: str = "topic", owner: str = "acme") -> None:
+        """Open a pull request, or push to it."""
+        self.hub.pulls = [one for one in self.hub.pulls if one["number"] != number]
+        self.hub.pulls.append({"number": number, "state": "open", "head": {"label": f"{owner}:{branch}", "sha": sha}})
+
+    def comment(self, sha: str, branch: str = "topic", owner: str = "acme") -> str:
+        """Post what the last review made; return what the script says."""
+        found = {"HEAD_SHA": sha, "HEAD_BRANCH": branch, "HEAD_OWNER": owner, "COMMENT": str(self.out / "comment.md")}
+        done = self.run("comment.py", **found)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+
+@pytest.fixture
+def work(tmp_path: Path, github: GitHub) -> Work:
+    made = Work(tmp_path, github)
+    made.commit()
+    made.push("main")
+    repositories.git(made.root, "switch", "-q", "-c", "topic")
+    return made
+
+
+def test_one_comment_is_posted_and_updated_in_place(work: Work, github: GitHub) -> None:
+    work.label("Taxi")
+    first = work.commit()
+    work.push("topic")
+    work.opened(7, first)
+    github.comments = [
+        {"id": 90, "number": 7, "user": {"login": "mallory"}, "body": "<!-- offhook review -->\nnot ours"},
+        *({"id": 100 + one, "number": 7, "user": BOT, "body": "another workflow's"} for one in range(150)),
+    ]
+    done = work.review("main", first)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert work.comment(first) == "#7: posted"
+    ours = github.comments[-1]
+    assert ours["body"].startswith("<!-- offhook review -->\n")
+    assert "key 3 added" in ours["body"]
+    assert (work.base / "summary.md").read_text() in ours["body"] + "\n"
+    # the same run again, then another commit
+    assert (work.review("main", first).returncode, work.comment(first)) == (0, "#7: as it was")
+    work.label("Door")
+    second = work.commit()
+    work.opened(7, second)
+    assert (work.review("main", second).returncode, work.comment(second)) == (0, "#7: updated")
+    assert "Door" in re.sub(r"&#(\d+);", lambda found: chr(int(found[1])), ours["body"])
+    assert github.calls == ["POST /issues/7/comments", f"PATCH /issues/comments/{ours['id']}"]
+
+
+def test_a_force_push_is_reviewed_and_the_run_before_it_says_nothing(work: Work, github: GitHub) -> None:
+    work.label("Taxi")
+    first = work.commit()
+    work.push("topic")
+    assert work.review("main", first).returncode == 0
+    repositories.git(work.root, "reset", "-q", "--hard", "main")
+    work.label("Door")
+    second = work.commit("another")
+    work.push("--force", "topic")
+    work.opened(7, second)
+    assert work.comment(first) == f"{first[:10]} is the head of no open pull request: nothing is posted"
+    assert github.calls == []
+    assert work.review("main", second).returncode == 0
+    assert work.comment(second) == "#7: posted"
+
+
+def test_a_fork_gets_the_same_comment(work: Work, github: GitHub, tmp_path: Path) -> None:
+    work.label("Taxi")
+    head = work.commit()
+    work.push("topic")
+    assert work.review("main", head).returncode == 0
+    own = (work.out / "comment.md").read_text()
+    fork = tmp_path / "fork"
+    fork.mkdir()
+    repositories.git(fork, "clone", "-q", "--bare", str(work.remote), "remote.git")
+    repositories.git(fork, "clone", "-q", "-b", "topic", "remote.git", "clone")
+    work.root, work.out = fork / "clone", fork / "out"
+    assert work.review(repositories.git(work.root, "rev-parse", "origin/main"), head).returncode == 0
+    assert (work.out / "comment.md").read_text() == own
+    work.opened(8, head, owner="mallory")
+    assert work.comment(head, owner="mallory") == "#8: posted"
+    assert github.comments[-1]["body"] == own.rstrip()
+
+
+def test_nothing_changes(work: Work) -> None:
+    head = repositories.commit(work.root, message="nothing")
+    done = work.review("main", head)
+    assert (done.returncode, done.stdout) == (0, "")
+    work.opened(7, head)
+    assert work.comment(head) == "#7: posted"
+    assert json.loads((work.out / "diff.json").read_text())["groups"] == []
+
+
+def test_the_first_inventory(tmp_path: Path, github: GitHub) -> None:
+    work = Work(tmp_path, github)
+    (work.root / "README.md").write_text("phones\n")
+    repositories.commit(work.root)
+    repositories.git(work.root, "switch", "-q", "-c", "topic")
+    head = work.commit()
+    done = work.review("main", head)
+    assert (done.returncode, done.stderr) == (0, "")
+    work.opened(1, head)
+    assert work.comment(head) == "#1: posted"
+    assert MAC in json.dumps(json.loads((work.out / "diff.json").read_text())["added"])
+
+
+def test_mistakes_are_annotated_on_their_lines_and_fail(tmp_path: Path, github: GitHub) -> None:
+    work = Work(tmp_path, github, folder="fleet")
+    work.commit()
+    repositories.git(work.root, "switch", "-q", "-c", "topic")
+    work.files["phones/all.yaml"][MAC]["model"] = "FIP99"
+    work.label("Taxi")
+    head = work.commit()
+    done = work.review("main", head)
+    assert done.returncode == 1
+    line = repositories.git(work.root, "grep", "-n", "FIP99").split(":")[1]
+    assert re.search(rf"^::error file=fleet/inventory/phones/all.yaml,line={line},", done.stdout, re.M), done.stdout
+    work.opened(7, head)
+    assert work.comment(head) == "#7: posted"
+
+
+def test_what_is_outside_of_a_scope_fails(work: Work) -> None:
+    work.label("Taxi")
+    head = work.commit()
+    assert work.review("main", head, ONLY="sites/berlin").returncode == 0
+    assert work.review("main", head, ONLY="profiles/none sites/berlin").returncode == 1
+    work.files["sites/all.yaml"]["lyon"] = {}
+    work.files["phones/all.yaml"]["0021f2000002"] = {"model": "FIP14G", "site": "lyon"}
+    assert work.review("main", work.commit(), ONLY="sites/berlin").returncode == 1
+
+
+@pytest.mark.parametrize("label", HOSTILE)
+def test_hostile_labels_are_posted_as_text(work: Work, github: GitHub, label: str) -> None:
+    work.label(label)
+    head = work.commit()
+    assert work.review("main", head).returncode == 0
+    work.opened(7, head)
+    assert work.comment(head) == "#7: posted"
+    body = github.comments[-1]["body"]
+    assert "not what offhook writes" not in body
+    assert not any(word in body for word in ("<script", "@team", "](https://evil", "![", "$x$"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hello @acme/team",
+        "hello &#64;acme/team",
+        "hello &commat;acme <!-- -->",
+        "![x](https://github.com/acme/phones/x.png)",
+        "[x](https://evil.example/)",
+        "https://evil.example",
+        "www.evil.example",
+        "<img src=x>",
+        "<a href='https://evil.example'>x</a>",
+        '<a href="https://evil.example">x</a>',
+        '<a href="javascript:alert(1)">x</a>',
+        '<a onclick="x" href="https://github.com/acme/phones/">x</a>',
+        "<details ontoggle=alert(1)>",
+        "<!-- offhook drift production -->",
+        "[x]: https://evil.example\n[x]",
+        "[x](javascript:alert(1))",
+        "<https://evil.example>",
+        "x" * 65_536,
+        "",
+        "\x00" * 10 + "@a",
+    ],
+)
+def test_an_artifact_that_offhook_did_not_write_is_not_shown(work: Work, github: GitHub, text: str) -> None:
+    work.out.mkdir(exist_ok=True)
+    (work.out / "comment.md").write_text(f"<!-- offhook review -->\n{text}")
+    work.opened(7, "a" * 40)
+    assert work.comment("a" * 40) == "#7: posted"
+    assert "not what offhook writes" in github.comments[-1]["body"]
+
+
+@pytest.mark.parametrize("count", [2_000, pytest.param(20_000, marks=pytest.mark.long)])
+def test_as_many_phones_as_one_likes(work: Work, github: GitHub, count: int) -> None:
+    macs = [f"0021f3{number:06x}" for number in range(count)]
+    work.files["phones/many.yaml"] = {mac: {"model": "FIP14G", "site": "berlin"} for mac in macs}
+    base = work.commit()
+    for number, mac in enumerate(macs):
+        work.files["phones/many.yaml"][mac]["keys"] = {
+            1 + number % 20: {"speed-dial": str(number), "label": f"<b>@{number}"}
+        }
+    head = work.commit()
+    assert work.review(base, head).returncode == 0
+    work.opened(7, head)
+    assert work.comment(head) == "#7: posted"
+    body = github.comments[-1]["body"]
+    assert "not what offhook writes" not in body
+    assert len(body) < 65_536
+    diff = json.loads((work.out / "diff.json").read_text())
+    assert sum(len(group["macs"]) for group in diff["groups"]) == count
+
+
+def released(work: Work) -> None:
+    """Give the fleet an environment, and publish there."""
+    (work.base / "served").mkdir()
+    environment = {"url": "https://prov.example.com/", "publish": str(work.base / "served")}
+    work.files["fleet.yaml"]["environments"] = {"lab": environment | {"rollout": {"gate": {"wait": "0 s"}}}}
+    work.files["fleet.yaml"]["limits"] = {"changed": "100%"}
+    work.files["fleet.yaml"]["sip"] = {"server": "127.0.0.1", "port": str(peers.free_port(udp=True))}
+    work.commit()
+    assert work.run("plan.sh", ENVIRONMENT="lab").returncode == 0
+    done = work.run("deploy.sh", ENVIRONMENT="lab", PLAN=str(work.out / "plan.json"))
+    assert done.returncode in (0, 1), done.stderr  # nobody answers
+
+
+def test_drift_is_one_issue_that_is_closed(work: Work, github: GitHub) -> None:
+    (work.base / "served").mkdir()
+    environment = {"url": "https://prov.example.com/", "publish": str(work.base / "served")}
+    work.files["fleet.yaml"]["environments"] = {"lab": environment}
+    work.commit()
+    published = subprocess.run(
+        [str(OFFHOOK), "-C", str(work.root), "publish", "lab"],
+        env={**os.environ, "OFFHOOK_SECRET_BERLIN_ALICE": "pw", "OFFHOOK_CACHE": str(work.base / "cache")},
+        check=False,
+        capture_output=True,
+    )
+    assert published.returncode == 0, published.stderr
+    assert work.run("drift.sh", ENVIRONMENT="lab").returncode == 0
+    assert github.issues == []
+    victim = work.base / "served" / f"{MAC}.cfg"
+    whole = victim.read_bytes()
+    for _ in range(2):
+        victim.write_text("changed by hand ``` @team\n")
+        assert work.run("drift.sh", ENVIRONMENT="lab").returncode == 0
+    (issue,) = github.issues
+    assert f"{MAC}.cfg" in issue["body"]
+    victim.write_bytes(whole)
+    assert work.run("drift.sh", ENVIRONMENT="lab").returncode == 0
+    assert [one["state"] for one in github.issues] == ["closed"]
+    assert github.calls == ["POST /issues", "PATCH /issues/1"]
+
+
+def test_a_plan_is_what_is_deployed(work: Work) -> None:
+    released(work)
+    outputs = work.base / "outputs"
+    assert outputs.read_text().splitlines()[-1] == "changes=true"
+    done = work.run("deploy.sh", ENVIRONMENT="lab")
+    assert (done.returncode, done.stdout) == (0, "no rollout to lab waits for a window\n")
+    # a plan of another commit is refused
+    work.label("Taxi")
+    work.commit()
+    done = work.run("deploy.sh", ENVIRONMENT="lab", PLAN=str(work.out / "plan.json"))
+    assert done.returncode == 1
+
+
+def test_clocks_get_a_pull_request(work: Work, github: GitHub) -> None:
+    repositories.git(work.root, "switch", "-q", "main")
+    work.files["sites/all.yaml"]["berlin"] = {"time_zone": "Europe/Berlin", "utc_offset": "+1"}
+    work.commit()
+    work.push("main")
+    assert work.run("clock.sh", AT="2026-01-10").returncode == 0
+    assert github.calls == []
+    for _ in range(2):
+        repositories.git(work.root, "switch", "-q", "main")
+        done = work.run("clock.sh", AT="2026-03-23")
+        assert done.returncode == 0, done.stderr
+    assert github.calls == ["POST /pulls"]
+    (pull,) = github.pulls
+    assert (pull["base"], "berlin  utc_offset +1 -> +2" in pull["body"]) == ("main", True)
+    told = repositories.git(work.remote, "show", "offhook/clock:inventory/sites/all.yaml")
+    assert "+2" in told
+    assert repositories.git(work.remote, "rev-parse", "main") == repositories.git(work.root, "rev-parse", "main")
+
+
+def test_a_gitlab_note_is_updated_in_place(work: Work, tmp_path: Path) -> None:
+    notes: list[dict[str, Any]] = [
+        {"id": 1, "body": "<!-- offhook review --> not ours", "author": {"username": "mallory"}},
+        *({"id": 10 + one, "body": "x", "author": {"username": "anna"}} for one in range(120)),
+    ]
+    calls: list[str] = []
+
+    class GitLab(BaseHTTPRequestHandler):
+        def reply(self) -> None:
+            assert self.headers["PRIVATE-TOKEN"] == "a-token"
+            parts = urlsplit(self.path)
+            assert parts.path.startswith("/projects/5/merge_requests/7/notes")
+            length = int(self.headers.get("Content-Length") or 0)
+            body = json.loads(self.rfile.read(length)) if length else {}
+            answer: object = {}
+            if self.command == "GET":
+                page = int(parse_qs(parts.query)["page"][0])
+                answer = notes[100 * (page - 1) : 100 * page]
+            elif self.command == "POST":
+                notes.append({"id": 900, **body, "author": {"username": "project_5_bot_0a1b"}})
+            else:
+                next(one for one in notes if parts.path.endswith(f"/{one['id']}")).update(body)
+            if self.command != "GET":
+                calls.append(self.command)
+            data = json.dumps(answer).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_GET = do_POST = do_PUT = reply
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), GitLab)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        given = {
+            "CI_API_V4_URL": f"http://127.0.0.1:{server.server_port}",
+            "CI_PROJECT_ID": "5",
+            "CI_MERGE_REQUEST_IID": "7",
+            "OFFHOOK_TOKEN": "a-token",
+            "COMMENT": str(tmp_path / "comment.md"),
+        }
+        for text in ("one", "one", "two"):
+            (tmp_path / "comment.md").write_text(f"<!-- offhook review -->\n{text}\n")
+            done = work.run("../../.gitlab/note.py", **given)
+            assert done.returncode == 0, done.stderr
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert calls == ["POST", "PUT"]
+    assert notes[-1]["body"] == "<!-- offhook review -->\ntwo"
+
+
+# the files themselves -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_a_workflow_pins_and_asks_for_little(path: Path) -> None:
+    text = path.read_text()
+    workflow = yaml.safe_load(text)
+    assert workflow["permissions"] in ({}, {"contents": "read"})
+    assert "pull_request_target" not in text
+    assert "concurrency" in workflow
+    for job in workflow["jobs"].values():
+        assert job["timeout-minutes"]
+        for step in job["steps"]:
+            if "uses" in step:
+                assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", step["uses"]), step["uses"]
+            if step.get("uses", "").startswith("actions/checkout@"):
+                assert "persist-credentials" in step["with"]
+            assert "${{" not in step.get("run", "")
+
+
+def test_the_action_hands_over_all_that_a_script_reads() -> None:
+    action = yaml.safe_load((inventories.ROOT / "action.yml").read_text())
+    given = {name for step in action["runs"]["steps"] for name in step.get("env", {})} | {"OUT"}
+    runner = {"GITHUB_API_URL", "GITHUB_REPOSITORY", "GITHUB_SERVER_URL", "GITHUB_ACTIONS"}
+    own = {"AT", "WITHIN", "BOT", "GIT_NAME", "GIT_MAIL", "BASE", "CHANGES", "DRIFTED", "STATUS"}
+    runner |= {"GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"}
+    for path in (*SCRIPTS.glob("*.py"), *SCRIPTS.glob("*.sh")):
+        read = set(re.findall(r"""(?:\$\{|environ\[['"]|environ\.get\(['"])([A-Z_]{2,})""", path.read_text()))
+        assert read <= given | runner | own, path.name
+    for step in action["runs"]["steps"]:
+        assert "${{" not in step["run"]
+
+
+def test_zizmor_finds_nothing(tmp_path: Path) -> None:
+    zizmor = shutil.which("zizmor", path=str(Path(sys.executable).parent)) or peers.program("zizmor")
+    folder = tmp_path / ".github/workflows"
+    folder.mkdir(parents=True)
+    for path in (*WORKFLOWS, *(inventories.ROOT / ".github/workflows").glob("*.yml")):
+        shutil.copy(path, folder / path.name)
+    shutil.copy(inventories.ROOT / "action.yml", tmp_path)
+    done = subprocess.run(
+        [zizmor, "--offline", "--no-progress", str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_gitlabs_file_runs_scripts_that_are_there() -> None:
+    text = (inventories.ROOT / ".gitlab/fleet.yml").read_text()
+    jobs = yaml.safe_load(text)
+    assert {"offhook review", "offhook plan", "offhook deploy", "offhook drift"} <= set(jobs)
+    named = set(re.findall(r"/opt/offhook/(\S+\.(?:sh|py))", text))
+    assert named
+    assert all((inventories.ROOT / one).is_file() for one in named)
+
+
+def test_hooks_before_a_commit(work: Work) -> None:
+    """By the real pre-commit; it would install offhook by itself, here the one that is there is taken."""
+    program = shutil.which("pre-commit", path=str(Path(sys.executable).parent)) or peers.program("pre-commit")
+    hooks = yaml.safe_load((inventories.ROOT / ".pre-commit-hooks.yaml").read_text())
+    local = [{**hook, "language": "system"} for hook in hooks]
+    (work.root / ".pre-commit-config.yaml").write_text(json.dumps({"repos": [{"repo": "local", "hooks": local}]}))
+    environment = {
+        **os.environ,
+        "PATH": f"{OFFHOOK.parent}:{os.environ['PATH']}",
+        "PRE_COMMIT_HOME": str(work.base / "pre-commit"),
+        "OFFHOOK_CACHE": str(work.base / "cache"),
+    }
+
+    def commit() -> int:
+        repositories.git(work.root, "add", "-A")
+        command = [program, "run", "--color", "never"]
+        return subprocess.run(command, cwd=work.root, env=environment, check=False, capture_output=True).returncode
+
+    def compiled() -> None:
+        subprocess.run([str(OFFHOOK), "-C", str(work.root), "compile"], env=environment, check=True)
+
+    work.label("Taxi")
+    inventories.write_inventory(work.root, work.files)
+    assert commit() == 1  # the tree is stale
+    compiled()
+    assert commit() == 0
+    work.files["phones/all.yaml"][MAC]["model"] = "FIP99"
+    inventories.write_inventory(work.root, work.files)
+    assert commit() == 1
