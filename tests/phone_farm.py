@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-_USER = re.compile(rb"^NOTIFY sip:([^@ ]+)@")
+_USER = re.compile(rb"^(NOTIFY|OPTIONS) sip:([^@ ]+)@")
 _KEPT = (b"via:", b"from:", b"to:", b"call-id:", b"cseq:")
 _BUFFER = 8 << 20
 _SO_TIMESTAMPNS = 35  # of Linux
@@ -20,11 +20,14 @@ _SO_TIMESTAMPNS = 35  # of Linux
 @dataclass
 class Farm:
     """`port` is where the registrar listens. `status` gives a phone's answer, 0: none. `told` is (time, user) of each
-    NOTIFY that was not a repetition: seconds by the system's clock as it arrived, however late it was read."""
+    NOTIFY that was not a repetition: seconds by the system's clock as it arrived, however late it was read. `asked` is
+    the same of each OPTIONS, and `presence` what is answered to it."""
 
     port: int
     status: Callable[[str], int]
     told: list[tuple[float, str]] = field(default_factory=list)
+    asked: list[tuple[float, str]] = field(default_factory=list)
+    presence: Callable[[str], int] = lambda user: 200
     heard: Callable[[str], None] = lambda user: None
     idle: threading.Event = field(default_factory=threading.Event)
 
@@ -71,14 +74,15 @@ def _serve(sock: socket.socket, made: Farm, stop: threading.Event) -> None:
         match = _USER.match(data)
         if match is None:
             continue
-        user = match[1].decode()
+        is_notify, user = match[1] == b"NOTIFY", match[2].decode()
         lines = data.partition(b"\r\n\r\n")[0].split(b"\r\n")[1:]
         call = next((line for line in lines if line.lower().startswith(b"call-id:")), b"")
         if call not in seen:
             seen.add(call)
-            made.told.append((at, user))
-            made.heard(user)
-        code = made.status(user)
+            (made.told if is_notify else made.asked).append((at, user))
+            if is_notify:
+                made.heard(user)
+        code = (made.status if is_notify else made.presence)(user)
         if code:
             kept = [line for line in lines if line.lower().startswith(_KEPT)]
             head = [b"SIP/2.0 %d Whatever" % code, *kept, b"Content-Length: 0", b"", b""]

@@ -226,10 +226,10 @@ _CHECK = """
 """
 
 
-def answering(status: str = "200 OK", *, header: str = "", after_ms: int = 0) -> str:
-    """Return SIPp's scenario of a phone that answers a NOTIFY."""
+def answering(status: str = "200 OK", *, header: str = "", after_ms: int = 0, method: str = "NOTIFY") -> str:
+    """Return SIPp's scenario of a phone that answers a NOTIFY, or another request."""
     pause = f'  <pause milliseconds="{after_ms}"/>\n' if after_ms else ""
-    return _scenario(_ASK + pause + _answer(status, header))
+    return _scenario(_ASK.replace("NOTIFY", method) + pause + _answer(status, header))
 
 
 def silent() -> str:

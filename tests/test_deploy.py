@@ -117,6 +117,25 @@ def test_the_budget_stops_it_and_it_says_who_has_what(tmp_path: Path, layout: st
         assert (code, works.has("2")) == (0, set(range(1, 13)))
 
 
+def test_a_wave_that_is_not_registered_again_is_the_last(tmp_path: Path) -> None:
+    """Phones take the NOTIFY and register no more: the campaign stops, and says who."""
+    with farm() as phones:
+        phones.presence = lambda who: 480 if who == phones.asked[0][1] else 200
+        gate = {"wait": "0 s", "registered": "80%"}
+        works = Works(tmp_path, phones.port, waves=[{"phones": 4}, {"rest": True}], gate=gate)
+        works.commit("2")
+        code, report = works.report("deploy", "lab")
+        assert (code, report["condition"]) == (1, "stopped")
+        assert "3 of 4 registered, 80% are asked for" in report["why"]
+        states = {one["mac"]: (one["state"], one["why"]) for one in report["phones"]}
+        lost, *others = (mac(int(who)) for _, who in phones.asked)
+        assert {one for one, (state, _) in states.items() if state == "registered"} == set(others)
+        assert states[lost] == ("answered", "asked whether it is registered: not registered (480 Whatever)")
+        assert set(phones.users()) == {who for _, who in phones.asked}
+        code, report = works.report("rollout", "resume", "lab")  # in spite of it
+        assert (code, report["condition"], len(phones.told)) == (0, "ended", 12)
+
+
 def test_a_person_goes_on_in_spite_of_failures(tmp_path: Path) -> None:
     with farm(lambda user: 480) as phones:
         works = Works(tmp_path, phones.port, waves=THREE, failures=100)

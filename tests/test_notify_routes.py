@@ -14,6 +14,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,12 +29,12 @@ from offhook.compile import read_fleet
 from offhook.problem import OffhookError
 from offhook.rollout.routes import asterisk, contact, freeswitch, registrar
 from offhook.rollout.routes.call import Call, Sender
-from offhook.rollout.routes.sip_notify import notify_request
+from offhook.rollout.routes.sip_notify import request_to
 from offhook.rollout.routes.table import ROUTES, OpenRoute, notify_of, open_route
 from offhook.rollout.telling import Before, always, notify_many
 from offhook.sip.credentials import Credentials
 from offhook.sip.message import Request, SipError, parse, render
-from offhook.sip.outcome import MEANINGS, Outcome, meaning_of
+from offhook.sip.outcome import MEANINGS, Outcome, is_registered, meaning_of
 from offhook.sip.transaction import Timers
 from sip_peers import PASSWORD, USER
 
@@ -151,8 +152,10 @@ def test_baresip_says_481_and_pjsip_nothing(tmp_path: Path) -> None:
     ):
         calls = [Call("", user, f"127.0.0.1:{pbx.port}") for user in ("bare", "pj")]
         outcomes = tell(registrar.opened(registrar.Settings(timers=QUICK)), calls)
+        asked = tell(registrar.opened(registrar.Settings(timers=QUICK)), [replace(one, asks=True) for one in calls])
     assert words(outcomes) == {"bare": ("no subscription", 481), "pj": ("no answer", 0)}
     assert outcomes["pj"].sends == 11
+    assert [is_registered(one) for one in asked.values()] == [True, True]
 
 
 @pytest.mark.peer
@@ -316,6 +319,11 @@ def ami(said: list[dict[str, str]], *, password: str = PASSWORD, answers: bool =
                     sock.sendall(b"Event: FullyBooted\r\nPrivilege: system,all\r\nStatus: Fully Booted\r\n\r\n")
                 case "Login":
                     sock.sendall(b"Response: Error\r\nMessage: Authentication failed\r\n\r\n")
+                case "Getvar":
+                    user = action["Variable"].removeprefix("DEVICE_STATE(PJSIP/").removesuffix(")")
+                    state = {"away": "UNAVAILABLE", "nobody": "INVALID", "busy": "INUSE"}.get(user, "NOT_INUSE")
+                    head = f"Response: Success\r\nActionID: {action['ActionID']}\r\nVariable: {action['Variable']}\r\n"
+                    sock.sendall(f"{head}Value: {state}\r\n\r\n".encode())
                 case "PJSIPNotify" if answers:
                     user, number = action["Endpoint"], action["ActionID"]
                     fine = f"Response: Success\r\nActionID: {number}\r\nMessage: NOTIFY sent\r\n\r\n"
@@ -346,6 +354,20 @@ def test_asterisk_is_told_to_tell() -> None:
     assert PASSWORD not in str(said)
 
 
+def test_asterisk_is_asked_who_is_registered() -> None:
+    with scripted.tcp_server(ami([])) as port:
+        names = ("alice", "busy", "away", "nobody", "a)${SHELL(id)}")
+        calls = [Call("", user, "pbx", asks=True) for user in names]
+        outcomes = tell(asterisk.opened(asterisk.Settings("127.0.0.1", WHO, port)), calls)
+    assert {user: (one.word, is_registered(one)) for user, one in outcomes.items()} == {
+        "alice": ("answered", True),
+        "busy": ("answered", True),
+        "away": ("not registered", False),
+        "nobody": ("unknown phone", False),
+        "a)${SHELL(id)}": ("no address", False),
+    }
+
+
 def event_socket(said: list[dict[str, str]], *, password: str = PASSWORD) -> Callable[..., None]:
     """An event socket as mod_event_socket has it."""
 
@@ -355,6 +377,10 @@ def event_socket(said: list[dict[str, str]], *, password: str = PASSWORD) -> Cal
             said.append(command)
             if f"auth {password}" in command:
                 sock.sendall(b"Content-Type: command/reply\nReply-Text: +OK accepted\n\n")
+            elif question := next((key for key in command if key.startswith("api sofia_contact ")), ""):
+                found = "error/user_not_registered" if "/away@" in question else "sofia/lan/sip:alice@192.0.2.9:5060"
+                head = f"Content-Type: api/response\nContent-Length: {len(found)}\n\n"
+                sock.sendall(f"{head}{found}".encode())
             elif "sendevent NOTIFY" in command:
                 reply = "-ERR invalid" if command["user"] == "bad" else "+OK 7f4de4bc-17d7-11dd-b7a0-db4edd065621"
                 notice = b"Content-Type: text/disconnect-notice\nContent-Length: 7\n\nignore\n"
@@ -385,6 +411,39 @@ def test_freeswitch_is_told_to_tell() -> None:
         "content-type": "application/simple-message-summary",
     }
     assert said[2]["event-string"] == "check-sync;reboot=true"
+
+
+def test_freeswitch_is_asked_who_is_registered() -> None:
+    said: list[dict[str, str]] = []
+    with scripted.tcp_server(event_socket(said)) as port:
+        # questions and orders are answered in turn
+        calls = [Call("", user, "pbx.test:5070", asks=user != "bob") for user in ("alice", "bob", "away")]
+        outcomes = tell(freeswitch.opened(freeswitch.Settings("127.0.0.1", PASSWORD, port, "lan")), calls)
+    assert words(outcomes) == {"alice": ("answered", 0), "bob": ("passed on", 0), "away": ("not registered", 0)}
+    assert list(said[1]) == ["api sofia_contact lan/alice@pbx.test"]
+
+
+@pytest.mark.peer
+def test_phones_are_asked_by_the_registrar_who_is_registered(tmp_path: Path) -> None:
+    """OPTIONS through Kamailio, with Digest: real phones answer it, also those that do not take a NOTIFY."""
+    kinds = {"busy": "486 Busy Here", "away": "480 Temporarily Unavailable"}
+    with ExitStack() as stack:
+        pbx = stack.enter_context(sip_peers.kamailio(digest="SHA-256", fr_timer_ms=1500))
+        phones = {
+            name: stack.enter_context(sip_peers.sipp(sip_peers.answering(status, method="OPTIONS"), tmp_path))
+            for name, status in kinds.items()
+        }
+        phones["off"] = peers.free_port(udp=True)
+        sip_peers.register(pbx.port, phones, tmp_path)
+        names = (*phones, "nobody")
+        calls = [Call("", user, f"127.0.0.1:{pbx.port}", asks=True) for user in names]
+        outcomes = tell(registrar.opened(registrar.Settings(credentials=WHO, timers=QUICK)), calls)
+    assert {user: (one.status, is_registered(one)) for user, one in outcomes.items()} == {
+        "busy": (486, True),
+        "away": (480, False),
+        "off": (408, False),
+        "nobody": (404, False),
+    }
 
 
 @pytest.mark.parametrize("name", ["asterisk", "freeswitch"])
@@ -515,7 +574,7 @@ def test_no_name_makes_a_header(user: str, domain: str, who: str, mac: str) -> N
     """Header injection: whatever a user name or a registrar holds, the same headers go out, or nothing does."""
 
     def headers(call: Call, sender: str) -> list[bytes]:
-        data = render(notify_request(call, call.address, sender=Call("", sender, call.domain).address))
+        data = render(request_to(call, call.address, sender=Call("", sender, call.domain).address))
         head, _, body = data.partition(b"\r\n\r\n")
         assert body == b""
         return [line.partition(b":")[0] for line in head.split(b"\r\n")[1:]]

@@ -13,13 +13,16 @@ from hypothesis import strategies as st
 from offhook.rollout.campaign.config import config_of
 from offhook.rollout.campaign.next import resume, step
 from offhook.rollout.campaign.progress import (
+    ABSENT,
     ANSWERED,
+    ASKED,
     ENDED,
     GAVE_UP,
     NEW,
     OLD,
     PASSED,
     PAUSED,
+    REGISTERED,
     REVERTING,
     STOPPED,
     SWITCHED,
@@ -46,16 +49,19 @@ class Killed(Exception):
 
 @dataclass
 class World:
-    """Phones, and what is done to them. `silent` never answer, `broken` would fetch the wrong thing."""
+    """Phones, and what is done to them. `silent` never answer, `broken` would fetch the wrong thing, `away` are not
+    registered any more once they have fetched."""
 
     plan: Plan
     now: float = START
     silent: frozenset[str] = frozenset()
     broken: frozenset[str] = frozenset()
+    away: frozenset[str] = frozenset()
     rows: list[Row] = field(default_factory=list)
     has: dict[str, str] = field(default_factory=dict)
     switched: list[tuple[float, str, str]] = field(default_factory=list)
     told: list[tuple[float, str]] = field(default_factory=list)
+    asked: list[tuple[float, str]] = field(default_factory=list)
     chance: random.Random = field(default_factory=random.Random)
     deadly: float = 0.0
 
@@ -109,6 +115,10 @@ class World:
         for send in action.sends:
             self._die()
             self.now = max(self.now, send.at)
+            if send.asks:
+                self.asked.append((self.now, send.mac))
+                rows += send.rows(ABSENT if send.mac in self.away else REGISTERED, self.now)
+                continue
             self.told.append((self.now, send.mac))
             if send.mac in self.silent:
                 rows += send.rows(GAVE_UP, self.now + 32)
@@ -142,6 +152,7 @@ def plan_of(targets: dict[str, Target], *, budget: int = 10**6, night: bool = Fa
         budget=budget,
         windows={"berlin": NIGHT} if night else {},
         rates={("registrar", "pbx:5060"): RATE},
+        seen=frozenset({REGISTERED}),
     )
 
 
@@ -159,14 +170,17 @@ def crowded(told: list[tuple[float, str]]) -> int:
     without=st.integers(0, 4),
     shared=st.integers(0, 6),
     night=st.booleans(),
+    asks=st.booleans(),
 )
 def test_a_campaign_that_is_killed_anywhere(
-    count: int, seed: int, deadly: float, without: int, shared: int, night: bool
+    count: int, seed: int, deadly: float, without: int, shared: int, night: bool, asks: bool
 ) -> None:
     chance = random.Random(seed)
     found = targets_of(count, without=without, shared=shared, site="berlin" if night else "")
-    world = World(plan_of(found, night=night), chance=chance, deadly=deadly)
+    gate = {"wait": "30 s", "answered": "1%", **({"registered": "0%"} if asks else {})}
+    world = World(plan_of(found, night=night, gate=gate), chance=chance, deadly=deadly)
     world.silent = frozenset(mac for mac in found if chance.random() < 0.1)
+    world.away = frozenset(mac for mac in found if chance.random() < 0.1)
     ended = world.run()
     progress = Progress()
     progress.take(world.rows)
@@ -176,6 +190,14 @@ def test_a_campaign_that_is_killed_anywhere(
     else:
         assert set(world.has.values()) == {NEW}
         assert all(progress.of(mac).outcome for mac in found)
+    # a wave is judged when everybody in it who was told was asked, too
+    order = {mac: wave.number for wave in world.plan.waves for mac in wave.macs}
+    stopped = sorted(set(order.values()) - progress.passed)[:1]
+    for mac in found:
+        state = progress.of(mac)
+        known = state.registered_at or state.absent_at
+        assert bool(known) == (asks and order[mac] in {*progress.passed, *stopped} and state.sends > 0)
+    assert crowded(world.asked) <= RATE + 1 or deadly
     # nobody is told twice within its time, whatever was known when the process was killed
     last: dict[str, float] = {}
     for at, mac in sorted(world.told):
@@ -183,7 +205,6 @@ def test_a_campaign_that_is_killed_anywhere(
             assert at >= last.get(heard, 0.0) + world.plan.again_s or not last.get(heard)
             last[heard] = at
     assert all(sum(1 for _, one in world.told if one == mac) <= MAX_SENDS for mac in found)
-    order = {mac: wave.number for wave in world.plan.waves for mac in wave.macs}
     if not deadly:
         # one NOTIFY an address and wave: before it is switched, a phone has nothing new to fetch
         assert len({(order[mac], found[mac].address) for _, mac in world.told}) == len(world.told)
@@ -212,6 +233,43 @@ def test_the_budget_stops_it_and_says_who_has_what() -> None:
     assert 3 < len(ended.new) < 200
     again = world.run()
     assert again == ended
+
+
+def test_the_gate_counts_who_is_registered_again() -> None:
+    found = targets_of(30, shared=4)
+    gate = {"wait": "30 s", "answered": "1%", "registered": "90%"}
+    world = World(plan_of(found, gate=gate, waves=[{"phones": 10}, {"rest": True}]))
+    world.away = frozenset([mac for mac in world.plan.waves[0].macs if not found[mac].also][:2])
+    stopped = world.run()
+    assert isinstance(stopped, Stop)
+    assert "8 of 10 registered, 90% are asked for" in stopped.why
+    # each was asked once, after the wave had been watched
+    assert min(at for at, _ in world.asked) >= max(at for at, _ in world.told) + 30
+    assert len(world.asked) == len({found[mac].address for mac in world.plan.waves[0].macs}) == len(world.told)
+    progress = Progress()
+    progress.take(world.rows)
+    copy = Progress()
+    copy.take(list(progress.rows()))
+    assert copy.phones == progress.phones
+    world.asked.clear()
+    world.rows.append(Row(REVERTING, at=world.now))
+    assert isinstance(world.run(), Done)
+    assert world.asked == []  # whoever goes back wants to be through soon
+
+
+def test_a_question_whose_answer_is_lost_is_put_again() -> None:
+    found = targets_of(1)
+    gate = {"wait": "30 s", "answered": "1%", "registered": "90%"}
+    world = World(plan_of(found, gate=gate))
+    assert isinstance(world.run(), Done)
+    (mac,) = found
+    asked = next(number for number, row in enumerate(world.rows) if row.state == ASKED)
+    at = world.rows[asked].at
+    del world.rows[asked + 1 :]  # killed right after it was written ahead
+    world.asked.clear()
+    world.now = at
+    assert isinstance(world.run(), Done)
+    assert world.asked == [(at + world.plan.again_s, mac)]
 
 
 def test_what_is_wrong_is_told_nothing() -> None:

@@ -28,7 +28,7 @@ sys.path.append(str(Path(__file__).resolve().parent.parent))
 import sip_peers
 from offhook.rollout.routes import registrar
 from offhook.rollout.routes.call import Call
-from offhook.rollout.routes.sip_notify import FRESH, notify_request
+from offhook.rollout.routes.sip_notify import FRESH, request_to
 from offhook.rollout.telling import notify_many
 from offhook.sip.message import Headers, Request, render
 
@@ -95,7 +95,7 @@ def bare(port: int, count: int) -> float:
     async def run() -> float:
         datagrams = []
         for call in calls(port, count):
-            request = notify_request(call, call.address, sender="sip:offhook@127.0.0.1")
+            request = request_to(call, call.address, sender="sip:offhook@127.0.0.1")
             branch = f"z9hG4bK{secrets.token_hex(10)}"
             way = ("Via", f"SIP/2.0/UDP 127.0.0.1:5060;branch={branch};rport")
             headers = Headers.of(way, *request.headers.items(), ("CSeq", "1 NOTIFY"), ("Contact", "<sip:a@127.0.0.1>"))

@@ -84,9 +84,9 @@ def next_calls(calls: Calls, ended: Iterable[Call]) -> tuple[Planned, ...]:
     return _planned(phones, calls.macs, reboot=calls.reboot)
 
 
-def call_to(target: Target, *, reboot: bool = False) -> Call:
+def call_to(target: Target, *, reboot: bool = False, asks: bool = False) -> Call:
     """Return the call to a phone that has an address."""
-    return Call(target.mac, target.user, _domain(target.registrar), target.contact, reboot=reboot)
+    return Call(target.mac, target.user, _domain(target.registrar), target.contact, reboot=reboot, asks=asks)
 
 
 def called(call: Call) -> str:

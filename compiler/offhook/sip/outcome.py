@@ -94,6 +94,7 @@ MEANINGS: dict[int | str, Meaning] = {
 }
 """What is known about each way to end, by status or by word."""
 
+_THERE = frozenset({405, 486, 488, 501, 600, 603})
 _REASON_CHARACTERS = 120
 
 
@@ -127,14 +128,32 @@ class Outcome:
     @property
     def sentence(self) -> str:
         """What happened, for people: lower case, no full stop."""
-        said = " ".join(part for part in (str(self.status or ""), self.detail) if part)
+        said = self._said
         later = "" if self.retry_after_s is None else f", to be tried again after {self.retry_after_s} s"
         return self.meaning.sentence + (f" ({said})" if said else "") + later
+
+    @property
+    def short(self) -> str:
+        """The word for it and what was said: it fits whatever was sent."""
+        return f"{self.word} ({self._said})" if self._said else self.word
+
+    @property
+    def _said(self) -> str:
+        return " ".join(part for part in (str(self.status or ""), self.detail) if part)
 
     @property
     def hint(self) -> str:
         """What to do next."""
         return self.meaning.hint
+
+
+def is_registered(outcome: Outcome) -> bool:
+    """Tell whether an answer to the question says that the phone is there.
+
+    OPTIONS is answered as an INVITE would be (RFC 3261 section 11.2): busy and declining phones are there, too; and so
+    are those that know no OPTIONS.
+    """
+    return outcome.word == ANSWERED or outcome.status in _THERE
 
 
 def meaning_of(status: int) -> Meaning:

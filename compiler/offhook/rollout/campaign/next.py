@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from offhook.rollout.campaign.asks import ask
 from offhook.rollout.campaign.gate import counts, judge, over_budget
 from offhook.rollout.campaign.progress import (
     ENDED,
@@ -21,6 +22,7 @@ from offhook.rollout.campaign.progress import (
     OLD,
     PASSED,
     PAUSED,
+    REGISTERED,
     RESUMED,
     REVERTING,
     STOPPED,
@@ -94,11 +96,25 @@ def _at_gate(plan: Plan, progress: Progress, wave: Wave, now: float) -> Step:
         return Step(Wait(now, f"the gate of wave {wave.number} is waived"), (Row(PASSED, at=now, wave=wave.number),))
     if now < until:
         return Step(Wait(until, f"wave {wave.number} ({wave.name}) is watched"))
+    asking = _asking(plan, progress, wave, now)
+    if asking is not None:
+        return asking
     verdict = judge(plan.config.gate, counts(wave.macs, progress), plan.seen)
     said = f"wave {wave.number} ({wave.name}): {'; '.join(verdict.words) or 'nothing to judge'}"
     if verdict.passed:
         return Step(Wait(now, said), (Row(PASSED, at=now, wave=wave.number, why=said),))
     return _stopped(progress, said, now)
+
+
+def _asking(plan: Plan, progress: Progress, wave: Wave, now: float) -> Step | None:
+    """The questions whether a wave's phones are registered, or the wait for their answers; None where none are left."""
+    if plan.config.gate.registered is None or REGISTERED not in plan.seen:
+        return None
+    asking = ask(plan, progress, wave.macs, now)
+    if isinstance(asking, Step):
+        return asking
+    why = f"wave {wave.number} ({wave.name}) is asked whether its phones are registered"
+    return Step(Wait(asking, why)) if asking < float("inf") else None
 
 
 def _revert(plan: Plan, progress: Progress, now: float) -> Step:

@@ -2,7 +2,8 @@
 
 Comes in: rows in the order of the journal. Goes out: `Progress`, which knows of each phone where it was switched to,
 whether it was notified, and with which outcome; and of the campaign whether it runs. `rows` gives rows that tell the
-same. A phone's states, in the usual order: (queued) switching, switched, verified, sent, answered, fetched, registered.
+same. A phone's states, in the usual order: (queued) switching, switched, verified, sent, answered, fetched, asked,
+registered or absent.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from offhook.rollout.campaign.rows import Row
 QUEUED = "queued"
 SWITCHING, SWITCHED, VERIFIED, SENT = "switching", "switched", "verified", "sent"
 ANSWERED, GAVE_UP, WRONG, UNTOLD = "answered", "gave-up", "wrong", "untold"
-FETCHED, REGISTERED = "fetched", "registered"
+FETCHED, ASKED, REGISTERED, ABSENT = "fetched", "asked", "registered", "absent"
 OUTCOMES = (ANSWERED, GAVE_UP, WRONG, UNTOLD)
 """answered: well. gave-up: refused, or no answer. wrong: what it would fetch is not right. untold: no address."""
 
@@ -32,7 +33,8 @@ class PhoneState:
 
     `sends` counts NOTIFYs since it was switched, `sent_at` is when the last one was due; `outcome` is one of
     `OUTCOMES`, or "". Times are seconds since the epoch; `fetched_at` and `registered_at` are 0 where that was not
-    seen. `forgiven` tells that a person resumed in spite of its failure.
+    seen. `asked_at` is when it was asked whether it is registered, and `absent_at` when the answer was that it is not.
+    `forgiven` tells that a person resumed in spite of its failure.
     """
 
     to: str = ""
@@ -45,7 +47,9 @@ class PhoneState:
     status: int = 0
     why: str = ""
     fetched_at: float = 0.0
+    asked_at: float = 0.0
     registered_at: float = 0.0
+    absent_at: float = 0.0
     forgiven: bool = False
 
     @property
@@ -138,8 +142,12 @@ def folded(state: PhoneState, row: Row) -> PhoneState:
         return replace(state, sends=row.status, sent_at=row.at)
     if row.state == FETCHED:
         return replace(state, fetched_at=row.at)
+    if row.state == ASKED:
+        return replace(state, asked_at=row.at)
     if row.state == REGISTERED:
         return replace(state, registered_at=row.at)
+    if row.state == ABSENT:
+        return replace(state, absent_at=row.at, why=state.why or row.why)
     if row.state == FORGIVEN:
         return replace(state, forgiven=True)
     is_stale = state.outcome == ANSWERED or (row.state in (ANSWERED, GAVE_UP) and not state.sends)
@@ -159,7 +167,11 @@ def _rows_of(mac: str, state: PhoneState) -> Iterator[Row]:
         yield Row(state.outcome, mac, state.outcome_at, status=state.status, why=state.why)
     if state.fetched_at:
         yield Row(FETCHED, mac, state.fetched_at)
+    if state.asked_at:
+        yield Row(ASKED, mac, state.asked_at)
     if state.registered_at:
         yield Row(REGISTERED, mac, state.registered_at)
+    if state.absent_at:
+        yield Row(ABSENT, mac, state.absent_at, why=state.why)
     if state.forgiven:
         yield Row(FORGIVEN, mac)

@@ -45,11 +45,15 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """One NOTIFY, due at `at`. `also` are phones of the campaign that hear the same one: its outcome is theirs, too."""
+    """One NOTIFY, due at `at`. `also` are phones of the campaign that hear the same one: its outcome is theirs, too.
+
+    With `asks` it is no NOTIFY, but the question whether they are registered, which changes nothing.
+    """
 
     at: float
     mac: str
     also: tuple[str, ...] = ()
+    asks: bool = False
 
     def rows(self, state: str, at: float, *, status: int = 0, why: str = "") -> list[Row]:
         """Return what came of it, for every phone that it was for."""
@@ -73,7 +77,7 @@ class Verify:
 
 @dataclass(frozen=True, slots=True)
 class Notify:
-    """Send these, each when it is due; what comes of each is told when it comes."""
+    """Send these NOTIFYs or questions, each when it is due; what comes of each is told when it comes."""
 
     sends: tuple[Send, ...]
 

@@ -2,12 +2,16 @@
 
 Asterisk sends the NOTIFY to every contact of the endpoint, adds `Subscription-State: terminated` itself
 (res_pjsip_notify.c), and answers "NOTIFY sent" before the phone has. The user of manager.conf needs `write = system`.
+
+Whether a phone is registered Asterisk is asked by DEVICE_STATE (action Getvar, which needs `write = reporting`): with
+`qualify_frequency` it knows so within seconds, without it when the registration runs out.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,9 +20,22 @@ from offhook.problem import OffhookError
 from offhook.rollout.routes.call import Call, Sender
 from offhook.rollout.routes.pbx import PATIENCE_S, Orders, block, connected, login
 from offhook.sip.credentials import Credentials
-from offhook.sip.outcome import PASSED_ON, REFUSED, SERVER_ERROR, UNKNOWN_PHONE, Outcome, harmless
+from offhook.sip.outcome import (
+    ANSWERED,
+    NOT_REGISTERED,
+    PASSED_ON,
+    REFUSED,
+    SERVER_ERROR,
+    UNKNOWN_PHONE,
+    Outcome,
+    harmless,
+)
 
 PORT = 5038
+_ENDPOINT = re.compile(r"[\w.+@~-]+")
+"""What may stand in a function's parentheses without meaning something there."""
+_AWAY = {"UNAVAILABLE": NOT_REGISTERED, "INVALID": UNKNOWN_PHONE, "UNKNOWN": UNKNOWN_PHONE}
+"""The device states of a phone that is not there (pbx/devicestate.c); of all others one is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +88,10 @@ async def _response(reader: asyncio.StreamReader) -> dict[str, str]:
 
 
 def _order(call: Call, key: str) -> bytes:
+    if call.asks:
+        if not _ENDPOINT.fullmatch(call.user):
+            raise OffhookError("Asterisk cannot be asked for a name with these characters")
+        return _action("Getvar", ActionID=key, Variable=f"DEVICE_STATE(PJSIP/{call.user})")
     # by endpoint also where a contact is known: by URI it wants a default_outbound_endpoint
     return _action("PJSIPNotify", ActionID=key, Endpoint=call.user, Variable=f"Event={call.event}")
 
@@ -84,6 +105,8 @@ def _action(name: str, **fields: str) -> bytes:
 
 def _outcome(fields: dict[str, str], server: str) -> Outcome:
     said = harmless(fields.get("message", ""))
+    if "value" in fields:
+        return Outcome(_AWAY.get(fields["value"], ANSWERED), detail=harmless(fields["value"]), server=server)
     if fields["response"].lower() == "success":
         return Outcome(PASSED_ON, detail=said, server=server, sends=1)
     lower = said.lower()

@@ -1,7 +1,8 @@
 """What every route is given and gives: a call to one phone, and whoever carries it.
 
 The request is the guide's: `Event: check-sync` out of any dialog and without a body starts provisioning;
-`;reboot=true` restarts the phone at once and is sent only where it is asked for (facts: guide, "SIP NOTIFY").
+`;reboot=true` restarts the phone at once and is sent only where it is asked for (facts: guide, "SIP NOTIFY"). Or it is
+the question whether the phone is registered, which every route puts in its own way.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ class Call:
     """One phone that is to be told: by the account `user` at its registrar `domain` ("pbx.example.com", with a port
     where the account has one).
 
-    `contact` is the phone's own SIP address, where one is known. `reboot` asks the phone to restart at once.
+    `contact` is the phone's own SIP address, where one is known. `reboot` asks the phone to restart at once. With
+    `asks` the phone is told nothing: it, or the PBX, is asked whether it is registered.
     """
 
     mac: str
@@ -31,6 +33,7 @@ class Call:
     domain: str
     contact: str = ""
     reboot: bool = False
+    asks: bool = False
 
     @property
     def address(self) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from offhook.rollout.routes.call import Call, Sender, Told
-from offhook.rollout.routes.sip_notify import SipSender, notify_request
+from offhook.rollout.routes.sip_notify import SipSender, request_to
 from offhook.sip.client import Client
 from offhook.sip.credentials import Credentials
 from offhook.sip.locate import Resolver
@@ -48,4 +48,4 @@ class _Contact(SipSender):
             told(Outcome(NO_ADDRESS, detail="nobody says where this phone is"))
             return
         sender = Call("", self._user, call.domain).address
-        self.send(notify_request(call, call.contact, sender=sender, route=self._via), self._via or call.contact, told)
+        self.send(request_to(call, call.contact, sender=sender, route=self._via), self._via or call.contact, told)

@@ -2,6 +2,7 @@
 
 mod_sofia finds the registration of user@host in the profile and sends the NOTIFY there. The event wants a content type
 even where there is no body; FreeSWITCH's documentation (mod_event_socket, "sendevent") shows this one with check-sync.
+Whether a phone is registered FreeSWITCH is asked by sofia_contact: it is until its registration runs out.
 The event socket's password crosses the network as it is: keep it to one machine or a tunnel.
 """
 
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field
 from offhook.problem import OffhookError
 from offhook.rollout.routes.call import Call, Sender
 from offhook.rollout.routes.pbx import PATIENCE_S, Orders, block, connected, login
-from offhook.sip.outcome import PASSED_ON, SERVER_ERROR, Outcome, harmless
+from offhook.sip.outcome import ANSWERED, NOT_REGISTERED, PASSED_ON, SERVER_ERROR, Outcome, harmless
 
 PORT = 8021
 _TYPE = "application/simple-message-summary"
@@ -45,11 +46,14 @@ async def opened(settings: Settings) -> AsyncIterator[Sender]:
         await login(_login(reader, writer, settings.password), "FreeSWITCH", patience_s=settings.patience_s)
 
         async def answer() -> tuple[str, Outcome] | None:
-            fields = await _message(reader)
-            return ("", _outcome(fields, server)) if fields.get("content-type") == "command/reply" else None
+            fields, body = await _message(reader)
+            kind = fields.get("content-type")
+            if kind == "api/response":
+                return "", _presence(body, server)
+            return ("", _outcome(fields, server)) if kind == "command/reply" else None
 
         def order(call: Call, _: str) -> bytes:
-            return _event(call, settings.profile)
+            return _question(call, settings.profile) if call.asks else _event(call, settings.profile)
 
         orders = Orders(writer, server, order=order, answer=answer, patience_s=settings.patience_s)
         try:
@@ -59,24 +63,24 @@ async def opened(settings: Settings) -> AsyncIterator[Sender]:
 
 
 async def _login(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, password: str) -> None:
-    asked = (await _message(reader)).get("content-type", "")
+    asked = (await _message(reader))[0].get("content-type", "")
     if asked != "auth/request":  # text/rude-rejection: its access list does not name this machine
         raise OffhookError(
             "FreeSWITCH does not talk to this machine", hint="see apply-inbound-acl in event_socket.conf.xml"
         )
     writer.write(f"auth {password}\n\n".encode())
-    if not (await _message(reader)).get("reply-text", "").startswith("+OK"):
+    if not (await _message(reader))[0].get("reply-text", "").startswith("+OK"):
         raise OffhookError("FreeSWITCH refuses the password", hint="compare notify.password with event_socket.conf.xml")
 
 
-async def _message(reader: asyncio.StreamReader) -> dict[str, str]:
-    """Return the next message's headers; its body is read over."""
+async def _message(reader: asyncio.StreamReader) -> tuple[dict[str, str], str]:
+    """Return the next message's headers and its body."""
     fields = await block(reader)
     length = fields.get("content-length", "0")
     if not (length.isascii() and length.isdigit()) or len(length) > 6:
         raise ValueError("no length")
-    await reader.readexactly(int(length))
-    return fields
+    body = await reader.readexactly(int(length))
+    return fields, body.decode("utf-8", "replace")
 
 
 def _event(call: Call, profile: str) -> bytes:
@@ -89,6 +93,17 @@ def _event(call: Call, profile: str) -> bytes:
         f"content-type: {_TYPE}",
     ]
     return "".join(f"{line}\n" for line in (*lines, "")).encode()
+
+
+def _question(call: Call, profile: str) -> bytes:
+    return f"api sofia_contact {profile}/{call.user}@{call.domain.partition(':')[0]}\n\n".encode()
+
+
+def _presence(body: str, server: str) -> Outcome:
+    """What sofia_contact says: where the phone is (sofia/internal/sip:...), or error/user_not_registered."""
+    said = harmless(body.strip())
+    word = ANSWERED if said.startswith("sofia/") else NOT_REGISTERED if said.startswith("error/") else SERVER_ERROR
+    return Outcome(word, detail=said, server=server)
 
 
 def _outcome(fields: dict[str, str], server: str) -> Outcome:

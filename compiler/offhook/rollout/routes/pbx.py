@@ -52,7 +52,7 @@ class Orders:
         self._task = asyncio.get_running_loop().create_task(self._read())
 
     def begin(self, call: Call, told: Told) -> None:
-        """Give the order to tell one phone."""
+        """Give the order to tell one phone, or the question. Raises OffhookError where it cannot be put."""
         if self._broken is not None:
             told(self._broken)
             return
@@ -61,8 +61,9 @@ class Orders:
             return
         self._number += 1
         key = str(self._number)
+        order = self._order(call, key)
         self._waiting[key] = (asyncio.get_running_loop().time() + self._patience_s, told)
-        self._writer.write(self._order(call, key))
+        self._writer.write(order)
         self._changed.set()
 
     async def room(self) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from offhook.problem import OffhookError
 from offhook.rollout.routes.call import Call, Sender, Told
-from offhook.rollout.routes.sip_notify import SipSender, notify_request
+from offhook.rollout.routes.sip_notify import SipSender, request_to
 from offhook.sip.client import Client
 from offhook.sip.credentials import Credentials
 from offhook.sip.locate import Resolver
@@ -56,5 +56,5 @@ class _Registrar(SipSender):
 
     def begin(self, call: Call, told: Told) -> None:
         sender = Call("", self._user, call.domain).address
-        request = notify_request(call, call.address, sender=sender, route=self._route)
+        request = request_to(call, call.address, sender=sender, route=self._route)
         self.send(request, self._via or f"sip:{call.domain}", told)

@@ -1,4 +1,8 @@
-"""NOTIFYs by the SIP client itself: what the routes through a registrar and to a contact have in common."""
+"""NOTIFYs by the SIP client itself: what the routes through a registrar and to a contact have in common.
+
+Whether a phone is registered it is asked itself, by OPTIONS (RFC 3261 section 11): through the registrar only a phone
+that is registered can answer.
+"""
 
 from __future__ import annotations
 
@@ -19,20 +23,25 @@ UNDER_WAY = 100_000
 """How many may wait for an answer at all: a phone that is off holds its place for 32 seconds."""
 
 
-def notify_request(call: Call, uri: str, *, sender: str, route: str = "") -> Request:
-    """Return the NOTIFY: to the request URI, from the address `sender`, with a Route where the proxy wants one."""
+def request_to(call: Call, uri: str, *, sender: str, route: str = "") -> Request:
+    """Return the NOTIFY, or the OPTIONS of a call that asks: to the request URI, from the address `sender`.
+
+    It has a Route where the proxy wants one.
+    """
+    own = [("Event", call.event), ("Subscription-State", "terminated")]
+    if call.asks:
+        own = [("Accept", "application/sdp")]
     fields = [
         ("Max-Forwards", "70"),
         ("From", f"<{sender}>;tag={secrets.token_hex(6)}"),
         ("To", f"<{call.address}>"),
         ("Call-ID", secrets.token_hex(12)),
-        ("Event", call.event),
-        ("Subscription-State", "terminated"),
+        *own,
         ("User-Agent", "offhook"),
     ]
     if route:
         fields.insert(0, ("Route", f"<{route}>"))
-    return Request("NOTIFY", uri, Headers.of(*fields))
+    return Request("OPTIONS" if call.asks else "NOTIFY", uri, Headers.of(*fields))
 
 
 class SipSender:

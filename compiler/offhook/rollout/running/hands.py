@@ -15,7 +15,17 @@ from offhook.publish.carry.cloudfront import invalidate
 from offhook.publish.carry.publication import Publication
 from offhook.publish.tree.paths import phone_of
 from offhook.rollout.calls import call_to
-from offhook.rollout.campaign.progress import ANSWERED, FETCHED, GAVE_UP, SENT, SWITCHED, VERIFIED, WRONG
+from offhook.rollout.campaign.progress import (
+    ABSENT,
+    ANSWERED,
+    FETCHED,
+    GAVE_UP,
+    REGISTERED,
+    SENT,
+    SWITCHED,
+    VERIFIED,
+    WRONG,
+)
 from offhook.rollout.campaign.rows import Row
 from offhook.rollout.campaign.sends import MAX_SENDS
 from offhook.rollout.campaign.steps import Plan, Send
@@ -23,7 +33,7 @@ from offhook.rollout.running.fetched import Watch
 from offhook.rollout.running.teller import Answer, Job, Teller
 from offhook.rollout.who import Target
 from offhook.sip.outcome import ANSWERED as TOOK_IT
-from offhook.sip.outcome import NOT_THERE, PASSED_ON
+from offhook.sip.outcome import NOT_THERE, PASSED_ON, is_registered
 
 Look = Callable[[Sequence[str]], dict[str, str]]
 """Boots virtual phones; MAC -> what is wrong with what it gets, in words; phones that are not in it are right."""
@@ -87,8 +97,10 @@ class RealHands:
         assert self.teller is not None
         monotonic = time.monotonic()
         for send in sends:
-            call = call_to(self.plan.targets[send.mac])
-            self.teller.tell(Job(send, call, self.plan.places(send.mac), monotonic + max(0.0, send.at - now)))
+            target = self.plan.targets[send.mac]
+            target = target.fetched if send.asks else target
+            call = call_to(target, asks=send.asks)
+            self.teller.tell(Job(send, call, self.plan.places_of(target), monotonic + max(0.0, send.at - now)))
 
     def news(self, timeout_s: float, now: float) -> list[Row]:
         """Return how NOTIFYs ended, and who fetched."""
@@ -115,6 +127,11 @@ class RealHands:
         at = self.clock()
         for one in answers:
             outcome = one.outcome
+            if one.send.asks:
+                is_there = is_registered(outcome)
+                why = "" if is_there else f"asked whether it is registered: {outcome.short}"
+                yield from one.send.rows(REGISTERED if is_there else ABSENT, at, status=outcome.status, why=why)
+                continue
             if outcome.word in (TOOK_IT, PASSED_ON):
                 why = "" if outcome.is_answered else outcome.sentence
                 yield from one.send.rows(ANSWERED, at, status=outcome.status, why=why)

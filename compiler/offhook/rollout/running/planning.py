@@ -14,7 +14,7 @@ from offhook.compile import Fleet
 from offhook.model import Environment
 from offhook.publish.plan.prepared import Prepared
 from offhook.rollout.campaign.config import budget, config_of, rate_per_s
-from offhook.rollout.campaign.progress import FETCHED
+from offhook.rollout.campaign.progress import FETCHED, REGISTERED
 from offhook.rollout.campaign.steps import Plan
 from offhook.rollout.campaign.waves import waves
 from offhook.rollout.campaign.windows import window_of
@@ -74,7 +74,7 @@ def plan_of(prepared: Prepared, chosen: Mapping[str, Target], manner: Manner) ->
         budget=budget(config.failures, len(chosen)),
         windows={site: window_of(inventory.sites.get(site), offset) for site in sites},
         rates=_rates(notify_of(inventory.fleet, environment), chosen),
-        seen=frozenset({FETCHED}) if access_log(environment) else frozenset(),
+        seen=frozenset(([FETCHED] if access_log(environment) else []) + ([REGISTERED] if manner.tells else [])),
     )
 
 
