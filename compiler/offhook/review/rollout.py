@@ -13,7 +13,7 @@ from click import style
 
 from offhook.diff.change import LIKELY, UNKNOWN, PhoneChange
 from offhook.review.words import count
-from offhook.rollout.campaign.forecast import Forecast
+from offhook.rollout.campaign.forecast import Expected, Forecast
 from offhook.rollout.campaign.gate import counts
 from offhook.rollout.campaign.progress import (
     ANSWERED,
@@ -70,7 +70,9 @@ def forecast_line(found: Forecast, now: float, *, restarts: tuple[int, int] | No
     """
     parts = [count(found.phones, "phone"), count(found.sites, "site"), count(len(found.waves), "wave")]
     parts.append(
-        "no maintenance window opens for some" if found.done_at is None else f"done in {span(found.done_at - now)}"
+        "no maintenance window opens for some"
+        if found.done_at is None
+        else f"done in {span(max(1.0, found.done_at - now))}"
     )
     if found.untold:
         parts.append(f"{found.untold:,} without an account to tell")
@@ -87,13 +89,17 @@ def forecast_text(found: Forecast, now: float, *, restarts: tuple[int, int] | No
     lines = [style(forecast_line(found, now, restarts=restarts), bold=True)]
     width = max((len(one.wave.name) for one in found.waves), default=0)
     for one in found.waves:
-        when = (
-            "never"
-            if one.begins is None or one.ends is None
-            else f"in {span(one.begins - now)}, {span(one.ends - one.begins)} long"
-        )
+        when = _when(one, now)
         lines.append(f"  {one.wave.number}  {one_line(one.wave.name):<{width}}  {len(one.wave.macs):>7,}  {when}")
     return "\n".join(lines)
+
+
+def _when(one: Expected, now: float) -> str:
+    """When a wave begins and how long it takes; what takes less than a second takes no time."""
+    if one.begins is None or one.ends is None:
+        return "never"
+    begins = f"in {span(one.begins - now)}" if one.begins - now >= 1 else "at once"
+    return f"{begins}, for {span(one.ends - one.begins)}" if one.ends - one.begins >= 1 else begins
 
 
 def forecast_data(found: Forecast, now: float, *, restarts: tuple[int, int] | None) -> dict[str, Any]:

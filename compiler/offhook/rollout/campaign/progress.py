@@ -62,7 +62,7 @@ class PhoneState:
         """Return the word for how far it is."""
         if self.outcome == WRONG:
             return WRONG
-        if self.registered_at:
+        if self.registered_at and not self.has_failed:  # it is there, and need not have heard
             return REGISTERED
         if self.fetched_at:
             return FETCHED
