@@ -481,6 +481,24 @@ WRONG: list[tuple[str, str, list[str]]] = [
     ),
     (
         "fleet",
+        "notify: {route: contact}\n",
+        ['1:1 notify: missing key "contact" [missing-key]'],
+    ),
+    (
+        "fleet",
+        "environments:\n  lab:\n    notify: {route: asterisk, host: pbx}\n",
+        [
+            '3:5 environments.lab.notify: missing key "password" [missing-key]',
+            '3:5 environments.lab.notify: missing key "username" [missing-key]',
+        ],
+    ),
+    (
+        "fleet",
+        "notify: {route: freeswitch, host: pbx}\n",
+        ['1:1 notify: missing key "password" [missing-key]'],
+    ),
+    (
+        "fleet",
         "dialect: guied\nlimits: {changed: 101%, removed: -1}\nchecks: {some-check: of}\nmodels:\n  FIP14: {}\n",
         [
             '1:10 dialect: "guied" is not one of guide, static (did you mean "guide"?) [bad-value]',
