@@ -99,6 +99,12 @@ def test_the_budget_stops_it_and_it_says_who_has_what(tmp_path: Path, layout: st
         refused = works.run("publish", "lab")
         assert refused.returncode == 1
         assert "offhook rollout" in refused.stderr
+        planned = works.run("publish", "lab", "--dry-run")
+        assert "a rollout to lab" in planned.stderr
+        assert "nothing else can be published before" in planned.stderr
+        back = works.run("rollback", "lab")
+        assert back.returncode == 1
+        assert "offhook rollout revert" in back.stderr
         assert works.run("deploy", "lab").returncode == 1
         rows = list(csv.DictReader(io.StringIO(works.run("rollout", "status", "lab", "--format", "csv").stdout)))
         assert {row["mac"] for row in rows if row["state"] == "gave-up"} == named
@@ -311,7 +317,11 @@ def test_what_phones_answered_stands_in_git(tmp_path: Path) -> None:
         repositories.git(tmp_path, "init", "-q", "--bare", str(remote))
         repositories.git(works.root, "remote", "add", "origin", str(remote))
         works.commit("2")
-        assert works.run("deploy", "lab", "--no-notify").returncode == 0
+        quiet = works.run("deploy", "lab", "--no-notify")
+        assert quiet.returncode == 0
+        assert "nobody is told" in quiet.stderr
+        assert "nobody is to be told: it fetches when it polls" in quiet.stderr
+        assert "no account" not in quiet.stderr + quiet.stdout
         assert {one.state for one in outcomes_of(works.root, "lab", 2)} == {"untold"}
         works.commit("3", [1, 2])
         assert works.run("deploy", "lab").returncode == 0

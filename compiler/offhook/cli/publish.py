@@ -90,6 +90,7 @@ def publish(
         if plan_file is not None:
             plan_file.write_text(plan_json(prepared, now) + "\n", encoding="utf-8")
         if only_plan:
+            tell_of_campaign(prepared)
             click.echo(plan_json(prepared, now) if style == "json" else plan_text(prepared))
             # a saved plan is there to be reviewed, and that is what the limits it exceeds ask for
             refused = [one for one in prepared.exceeded if plan_file is None or one.limit not in REVIEWABLE]
@@ -106,6 +107,14 @@ def prepared_by(settings: Globals, root: Path, fleet: Fleet, **how: Any) -> Prep
 
     count = available_processes()
     return cached(settings, root, lambda store: prepare(root, fleet, store=store, processes=count, **how))
+
+
+def tell_of_campaign(prepared: Prepared) -> None:
+    """Warn that a plan could not be carried out now, where a rollout is under way."""
+    from offhook.publish.carry.carrying import campaign_fault
+
+    if standing := campaign_fault(prepared):
+        warn(f"{standing.message}, and nothing else can be published before: {standing.hint}")
 
 
 def carry_out(

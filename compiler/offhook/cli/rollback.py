@@ -8,7 +8,7 @@ import click
 
 from offhook.cli.codes import DONE, PROBLEMS
 from offhook.cli.options import cached, show_problems, warn
-from offhook.cli.publish import carry_out, prepared_by
+from offhook.cli.publish import carry_out, prepared_by, tell_of_campaign
 from offhook.cli.run import Globals
 
 _PATIENCE_S = 20.0
@@ -62,6 +62,7 @@ def rollback(
     with closing(prepared):
         check_tree(prepared, chosen)
         if dry_run:
+            tell_of_campaign(prepared)
             now = identity(prepared, allowed)
             click.echo(plan_json(prepared, now) if style == "json" else plan_text(prepared))
             return PROBLEMS if prepared.exceeded or prepared.strangers else DONE

@@ -74,7 +74,9 @@ def forecast_line(found: Forecast, now: float, *, restarts: tuple[int, int] | No
         if found.done_at is None
         else f"done in {span(max(1.0, found.done_at - now))}"
     )
-    if found.untold:
+    if not found.tells:
+        parts.append("nobody is told")
+    elif found.untold:
         parts.append(f"{found.untold:,} without an account to tell")
     if restarts is None:
         return ", ".join([*parts, "restarts are not known"])

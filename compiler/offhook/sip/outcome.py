@@ -94,7 +94,7 @@ MEANINGS: dict[int | str, Meaning] = {
 }
 """What is known about each way to end, by status or by word."""
 
-_THERE = frozenset({405, 486, 488, 501, 600, 603})
+_THERE = frozenset({486, 488, 600, 603})
 _REASON_CHARACTERS = 120
 
 
@@ -150,8 +150,8 @@ class Outcome:
 def is_registered(outcome: Outcome) -> bool:
     """Tell whether an answer to the question says that the phone is there.
 
-    OPTIONS is answered as an INVITE would be (RFC 3261 section 11.2): busy and declining phones are there, too; and so
-    are those that know no OPTIONS.
+    OPTIONS is answered as an INVITE would be (RFC 3261 section 11.2): busy and declining phones are there, too. All
+    phones must know it (section 11): who does not is no phone.
     """
     return outcome.word == ANSWERED or outcome.status in _THERE
 

@@ -96,13 +96,21 @@ def refuse(prepared: Prepared, *, adopt: bool) -> None:
 
 def refuse_within_campaign(prepared: Prepared) -> None:
     """Raise OffhookError where a rollout is under way: a publish would switch at once what it holds back."""
+    standing = campaign_fault(prepared)
+    if standing is not None:
+        raise standing
+
+
+def campaign_fault(prepared: Prepared) -> OffhookError | None:
+    """Return why nothing may be published now: a rollout is under way. None where there is none."""
     intent = prepared.before.head.intent
-    if intent is not None and intent.campaign:
-        name = prepared.place.environment.name
-        raise OffhookError(
-            f"a rollout to {name}, begun by {intent.owner}, is not done yet",
-            hint=f"offhook rollout status {name}; then rollout resume {name}, or rollout revert {name}",
-        )
+    if intent is None or not intent.campaign:
+        return None
+    name = prepared.place.environment.name
+    return OffhookError(
+        f"a rollout to {name}, begun by {intent.owner}, is not done yet",
+        hint=f"offhook rollout status {name}; then rollout resume {name}, or rollout revert {name}",
+    )
 
 
 def recorder(

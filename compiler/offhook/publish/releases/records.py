@@ -100,7 +100,10 @@ def find_release(releases: Sequence[Release], number: int | None) -> Release:
     before = next((one for one in releases if one.sealed != releases[0].sealed), None)
     if before is None:
         what = "every recorded release has the same tree" if releases else "no release is recorded"
-        raise OffhookError(f"{what}: there is nothing to go back to", hint="git revert, and publish, goes back too")
+        raise OffhookError(
+            f"{what}: there is nothing to go back to",
+            hint="git revert, and publish, goes back too; a rollout that is not done: offhook rollout revert",
+        )
     return before
 
 

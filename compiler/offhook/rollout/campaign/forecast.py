@@ -30,13 +30,17 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """Phones and sites of a campaign, its waves, and when it is done; None where a window never opens."""
+    """Phones and sites of a campaign, its waves, and when it is done; None where a window never opens.
+
+    `untold` phones are told nothing: they have no account, or nobody is to be told (`tells` is False).
+    """
 
     phones: int
     sites: int
     untold: int
     waves: tuple[Expected, ...]
     done_at: float | None
+    tells: bool = True
 
 
 def forecast(plan: Plan, now: float) -> Forecast:
@@ -49,7 +53,7 @@ def forecast(plan: Plan, now: float) -> Forecast:
         at = ends
     sites = {one.site for one in plan.targets.values() if one.site}
     untold = sum(not one.is_addressed for one in plan.targets.values())
-    return Forecast(len(plan.targets), len(sites), untold, tuple(found), at)
+    return Forecast(len(plan.targets), len(sites), untold, tuple(found), at, plan.tells)
 
 
 def _wave(plan: Plan, wave: Wave, at: float) -> tuple[float | None, float | None]:

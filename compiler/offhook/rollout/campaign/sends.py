@@ -21,7 +21,8 @@ def tell(plan: Plan, progress: Progress, macs: Sequence[str], now: float) -> Ste
     pending = [mac for mac in macs if not progress.of(mac).outcome]
     silent = [mac for mac in pending if not plan.targets[mac].is_addressed]
     if silent:
-        why = "no account by which it could be told: it fetches when it polls"
+        untold = "no account by which it could be told" if plan.tells else "nobody is to be told"
+        why = f"{untold}: it fetches when it polls"
         return Step(Wait(now, why), tuple(Row(UNTOLD, mac, now, why=why) for mac in silent))
     spent = [mac for mac in pending if _spent(plan, progress, mac, now)]
     if spent:

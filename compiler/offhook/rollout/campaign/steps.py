@@ -18,7 +18,7 @@ class Plan:
 
     `rates`: ("registrar", host:port) or ("site", id) -> NOTIFYs a second. `seen` are those of "fetched" and
     "registered" that somebody tells. `again_s` is how long after a NOTIFY of unknown outcome no other one is sent: more
-    than a transaction lasts (RFC 3261 §17.1.2.2, timer F: 32 s).
+    than a transaction lasts (RFC 3261 §17.1.2.2, timer F: 32 s). `tells` is False where nobody is to be told.
     """
 
     waves: tuple[Wave, ...]
@@ -29,6 +29,7 @@ class Plan:
     rates: Mapping[Hashable, float] = field(default_factory=dict)
     seen: frozenset[str] = frozenset()
     again_s: float = 120.0
+    tells: bool = True
 
     def window(self, mac: str) -> Window | None:
         """Return when a phone may be changed; None: always."""

@@ -74,6 +74,7 @@ def plan_of(prepared: Prepared, chosen: Mapping[str, Target], manner: Manner) ->
         budget=budget(config.failures, len(chosen)),
         windows={site: window_of(inventory.sites.get(site), offset) for site in sites},
         rates=_rates(notify_of(inventory.fleet, environment), chosen),
+        tells=manner.tells,
         seen=frozenset(([FETCHED] if access_log(environment) else []) + ([REGISTERED] if manner.tells else [])),
     )
 
