@@ -178,7 +178,7 @@ def test_paused_and_resumed_on_another_machine(tmp_path: Path) -> None:
         assert works.run("rollout", "pause", "lab").returncode == 0
         out, _ = process.communicate(timeout=60)
         assert process.returncode == 1
-        assert "is paused" in out
+        assert "is paused: a person paused it" in out
         assert len(works.has("2")) == 1
         other = tmp_path / "other"
         repositories.git(tmp_path, "clone", "-q", str(works.root), str(other))
@@ -186,6 +186,29 @@ def test_paused_and_resumed_on_another_machine(tmp_path: Path) -> None:
         assert works.report("rollout", "status", "lab")[1]["condition"] == "paused"
         back, report = works.report("rollout", "revert", "lab")
         assert (back, report["reverted"], works.has("2")) == (0, True, set())
+
+
+def test_what_nobody_works_on_says_so(tmp_path: Path) -> None:
+    """Ctrl-C, and a kill: by the journal it runs, and no process does."""
+    with farm() as phones:
+        works = Works(tmp_path, phones.port, waves=THREE, gate={"wait": "1 h"})
+        works.commit("2")
+        for signal_of, code in ((signal.SIGINT, 130), (signal.SIGKILL, -9)):
+            process = works.start(*(["rollout", "resume"] if code < 0 else ["deploy"]), "lab")
+            wait_for(lambda: bool(phones.told) and works.report("rollout", "status", "lab")[1]["worked_on"])
+            assert "is under way" in works.run("rollout", "status", "lab").stdout
+            process.send_signal(signal_of)
+            out, _ = process.communicate(timeout=60)
+            assert process.returncode == code
+            left = works.run("rollout", "status", "lab")
+            assert left.returncode == 0
+            assert "is not done: nobody on this machine works on it" in left.stdout
+            for said in [left.stdout, *([out] if out else [])]:
+                assert "1 phone has the new configuration, 11 the old one" in said
+                assert "go on:    offhook rollout resume lab" in said
+            metrics = works.run("rollout", "status", "lab", "--format", "prometheus").stdout
+            assert 'offhook_rollout_worked_on{environment="lab"} 0' in metrics
+        assert len(phones.told) == 1
 
 
 def test_a_lost_journal(tmp_path: Path) -> None:

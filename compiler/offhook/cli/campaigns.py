@@ -121,7 +121,7 @@ class Screen:
 
         if self._metrics is not None and self._campaign is not None and time.monotonic() - self._at > _METRICS_S:
             self._at = time.monotonic()
-            replace_file(self._metrics, metrics(self._campaign, progress).encode())
+            replace_file(self._metrics, metrics(self._campaign, progress, worked_on=True).encode())
         line = action_line(action)
         if self._quiet or not line or line == self._last:
             return

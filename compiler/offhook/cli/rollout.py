@@ -42,11 +42,13 @@ def status(settings: Globals, environment: str, style: str) -> int:
     campaign = standing.keeping.campaign()
     if campaign is None or (standing.intent is not None and campaign.id != standing.id):
         raise _nothing(environment, standing)
+    # in this order: a run that ends in between has let go of what it wrote
+    worked_on = standing.keeping.is_worked_on()
     progress = standing.keeping.progress()
     if style == "prometheus":
-        click.echo(metrics(campaign, progress), nl=False)
+        click.echo(metrics(campaign, progress, worked_on=worked_on), nl=False)
     else:
-        click.echo(FORMATS[style](campaign, progress))
+        click.echo(FORMATS[style](campaign, progress, worked_on=worked_on))
     return DONE if progress.condition in (RUNNING, ENDED) else PROBLEMS
 
 

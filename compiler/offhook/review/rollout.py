@@ -126,25 +126,31 @@ def forecast_data(found: Forecast, now: float, *, restarts: tuple[int, int] | No
     }
 
 
-def status_text(campaign: Campaign, progress: Progress, *, why: str = "") -> str:
-    """Return how far a campaign is: in words, a line a wave, who failed and why, and what to do next."""
+def status_text(campaign: Campaign, progress: Progress, *, why: str = "", worked_on: bool = False) -> str:
+    """Return how far a campaign is: in words, a line a wave, who failed and why, and what to do next.
+
+    `worked_on` tells that a process works on it now; one that runs by its journal, and nobody works on, is left.
+    """
     is_back = progress.reverted
+    is_left = progress.condition in (RUNNING, REVERTING) and not worked_on
     words, color = (
         ("is reverted", "yellow") if is_back and progress.condition == ENDED else _CONDITIONS[progress.condition]
     )
+    if is_left:
+        words, color, why = "is not done", "yellow", why or "nobody on this machine works on it"
     reason = why or progress.why
     head = f"{campaign.environment}: the rollout of release {campaign.release} {words}"
     lines = [style(head, fg=color, bold=True) + (f": {one_line(reason)}" if reason else "")]
     lines += _waves(campaign, progress)
     lines += _failed(campaign, progress)
-    if progress.condition in (STOPPED, PAUSED):
+    if progress.condition in (STOPPED, PAUSED) or is_left:
         new = len(progress.on_new())
         has = f"{count(new, 'phone')} {'has' if new == 1 else 'have'} the new configuration"
         lines += ["", f"{has}, {len(campaign.targets) - new:,} the old one"]
-    return "\n".join([*lines, *_next(campaign, progress)])
+    return "\n".join([*lines, *_next(campaign, progress, is_left=is_left)])
 
 
-def status_json(campaign: Campaign, progress: Progress, *, why: str = "") -> str:
+def status_json(campaign: Campaign, progress: Progress, *, why: str = "", worked_on: bool = False) -> str:
     """Return the same in the shape of schema/output/rollout.schema.json, with every phone."""
     body = {
         "environment": campaign.environment,
@@ -155,6 +161,7 @@ def status_json(campaign: Campaign, progress: Progress, *, why: str = "") -> str
         "at": campaign.at,
         "by": campaign.by,
         "condition": progress.condition,
+        "worked_on": worked_on,
         "reverted": progress.reverted,
         "why": why or progress.why,
         "waves": [_wave_data(campaign, progress, number) for number in range(len(campaign.waves))],
@@ -163,7 +170,7 @@ def status_json(campaign: Campaign, progress: Progress, *, why: str = "") -> str
     return json.dumps(body, indent=1, ensure_ascii=False)
 
 
-def status_csv(campaign: Campaign, progress: Progress, *, why: str = "") -> str:
+def status_csv(campaign: Campaign, progress: Progress, *, why: str = "", worked_on: bool = False) -> str:
     """Return a row a phone. What a spreadsheet would take for a formula begins with an apostrophe."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -173,7 +180,7 @@ def status_csv(campaign: Campaign, progress: Progress, *, why: str = "") -> str:
     return out.getvalue().rstrip("\n")
 
 
-def status_junit(campaign: Campaign, progress: Progress, *, why: str = "") -> str:
+def status_junit(campaign: Campaign, progress: Progress, *, why: str = "", worked_on: bool = False) -> str:
     """Return JUnit XML: a test case a phone, which fails where it failed, and is skipped where it was not reached."""
     from xml.etree import ElementTree
 
@@ -201,7 +208,7 @@ FORMATS: Mapping[str, Callable[..., str]] = {
 }
 
 
-def metrics(campaign: Campaign, progress: Progress) -> str:
+def metrics(campaign: Campaign, progress: Progress, *, worked_on: bool = False) -> str:
     """Return a text file for Prometheus' node_exporter (textfile collector): gauges of one campaign."""
     states = Counter(progress.of(mac).state for mac in campaign.targets)
     gauges: dict[str, tuple[str, dict[str, int]]] = {
@@ -215,6 +222,7 @@ def metrics(campaign: Campaign, progress: Progress) -> str:
             "How the rollout stands: 1 for what holds.",
             {f',condition="{one}"': int(one == progress.condition) for one in _CONDITIONS},
         ),
+        "worked_on": ("Whether a process works on it now: 1 or 0.", {"": int(worked_on)}),
     }
     lines = []
     for name, (meaning, values) in gauges.items():
@@ -291,13 +299,14 @@ def _failed(campaign: Campaign, progress: Progress) -> Iterator[str]:
             yield f"  ... and {len(macs) - _NAMED:,} more; --format json has them all"
 
 
-def _next(campaign: Campaign, progress: Progress) -> list[str]:
+def _next(campaign: Campaign, progress: Progress, *, is_left: bool) -> list[str]:
     name = campaign.environment
+    on, back = f"go on:    offhook rollout resume {name}", f"go back:  offhook rollout revert {name}"
     if progress.condition == STOPPED:
-        return ["", f"go back:  offhook rollout revert {name}", f"go on:    offhook rollout resume {name}"]
-    if progress.condition == PAUSED:
-        return ["", f"go on:    offhook rollout resume {name}", f"go back:  offhook rollout revert {name}"]
-    return []
+        return ["", back, on]
+    if progress.condition == REVERTING:
+        return ["", back] if is_left else []
+    return ["", on, back] if progress.condition == PAUSED or is_left else []
 
 
 def _wave_data(campaign: Campaign, progress: Progress, index: int) -> dict[str, Any]:
@@ -310,6 +319,7 @@ def _wave_data(campaign: Campaign, progress: Progress, index: int) -> dict[str, 
         "notified": counted.notified,
         "answered": counted.answered,
         "fetched": counted.fetched,
+        "registered": counted.registered,
         "failed": counted.failed,
         "passed": wave.number in progress.passed,
     }

@@ -51,7 +51,7 @@ def step(plan: Plan, progress: Progress, now: float) -> Step:
     if progress.condition == STOPPED:
         return Step(Stop(progress.why, progress.on_new()))
     if progress.condition == PAUSED:
-        return Step(Wait(None, "it is paused"))
+        return Step(Wait(None, progress.why))
     if progress.condition == REVERTING:
         return _revert(plan, progress, now)
     why = over_budget(progress, plan.budget)

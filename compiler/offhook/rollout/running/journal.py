@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ FORMAT = 1
 _SUM = ',"sum":"'
 _DIGITS = 16
 _TAIL = len(_SUM) + _DIGITS + len('"}')
+_TRIES, _PAUSE_S = 10, 0.02
 _LIKE = {"state": str, "mac": str, "at": (int, float), "to": str, "status": int, "why": str, "wave": int}
 
 
@@ -144,6 +146,18 @@ def open_journal(path: Path, about: dict[str, Any]) -> Iterator[Journal]:
             journal._file.close()
 
 
+def is_written(path: Path) -> bool:
+    """Tell whether a process on this machine has a journal's lock."""
+    try:
+        with path.with_name(path.name + ".lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # nobody has ever begun it, or may look
+        return False
+    return False
+
+
 def damaged(place: str) -> OffhookError:
     """Return the refusal of a journal that is damaged before its last line."""
     return OffhookError(
@@ -178,13 +192,15 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _take(lock: BinaryIO, path: Path) -> None:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise OffhookError(
-            f"{path}: another process writes this journal",
-            hint="one run at a time: `offhook rollout pause` lets the other one rest",
-        ) from error
+    for _ in range(_TRIES):  # whoever looks whether it is locked locks it for a moment
+        try:
+            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_PAUSE_S)
+    raise OffhookError(
+        f"{path}: another process writes this journal",
+        hint="one run at a time: `offhook rollout pause` lets the other one rest",
+    )
 
 
 def _line(data: dict[str, Any]) -> bytes:

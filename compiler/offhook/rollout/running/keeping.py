@@ -20,7 +20,7 @@ from offhook.publish.roots.root import State
 from offhook.rollout.campaign.progress import Progress
 from offhook.rollout.campaign.waves import Wave
 from offhook.rollout.running.files import replace_file
-from offhook.rollout.running.journal import Journal, damaged, open_journal, parse, read_journal
+from offhook.rollout.running.journal import Journal, damaged, is_written, open_journal, parse, read_journal
 from offhook.rollout.who import Target
 
 FORMAT = 1
@@ -87,6 +87,10 @@ class Keeping:
         progress = Progress()
         progress.take(held.rows if held is not None else ())
         return progress
+
+    def is_worked_on(self) -> bool:
+        """Tell whether a process on this machine works on it now."""
+        return is_written(self.folder / _JOURNAL)
 
     def begin(self, campaign: Campaign) -> None:
         """Put a new campaign in the place of the last one. Raises OffhookError where the disk refuses."""
