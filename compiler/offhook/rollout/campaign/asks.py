@@ -6,10 +6,10 @@ answer is lost, because the run was killed, is asked again after `again_s`: it c
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 
 from offhook.rollout.campaign.progress import ASKED, Progress
-from offhook.rollout.campaign.sends import BATCH_S
+from offhook.rollout.campaign.sends import BATCH_S, free_at
 from offhook.rollout.campaign.steps import Notify, Plan, Send, Step
 
 
@@ -19,7 +19,8 @@ def ask(plan: Plan, progress: Progress, macs: Iterable[str], now: float) -> Step
     Infinity where every one of them has been answered.
     """
     notified = [mac for mac in macs if progress.of(mac).sends]
-    free = _free(plan, progress, notified, now)
+    questions = ((plan.targets[mac].fetched, progress.of(mac).asked_at) for mac in notified)
+    free = free_at(plan, questions, now)
     groups: dict[str, list[str]] = {}
     for mac in notified:
         state = progress.of(mac)
@@ -39,13 +40,3 @@ def ask(plan: Plan, progress: Progress, macs: Iterable[str], now: float) -> Step
         return after
     rows = [row for one in sends for row in one.rows(ASKED, one.at)]
     return Step(Notify(tuple(sorted(sends, key=lambda one: one.at))), tuple(rows))
-
-
-def _free(plan: Plan, progress: Progress, macs: Iterable[str], now: float) -> dict[Hashable, float]:
-    """When each place is free again after what passed it."""
-    free: dict[Hashable, float] = {}
-    for mac in macs:
-        asked = progress.of(mac).asked_at
-        for place in plan.places_of(plan.targets[mac].fetched) if asked else ():
-            free[place] = max(free.get(place, now), asked + 1 / plan.rates[place])
-    return free

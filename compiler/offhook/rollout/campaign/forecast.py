@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-from offhook.rollout.campaign.progress import REGISTERED
 from offhook.rollout.campaign.steps import Plan
 from offhook.rollout.campaign.waves import Wave
 from offhook.rollout.campaign.windows import closes_at, next_opening
@@ -77,7 +76,7 @@ def _wave(plan: Plan, wave: Wave, at: float) -> tuple[float | None, float | None
 
 def _asking_s(plan: Plan, wave: Wave) -> float:
     """How long it takes to ask a wave's phones whether they are registered; 0 where that is not asked."""
-    if plan.config.gate.registered is None or REGISTERED not in plan.seen:
+    if not plan.asks:
         return 0.0
     passing = Counter(place for mac in wave.macs for place in plan.places_of(plan.targets[mac].fetched))
     return max((number / plan.rates[place] for place, number in passing.items()), default=0.0)

@@ -22,7 +22,6 @@ from offhook.rollout.campaign.progress import (
     OLD,
     PASSED,
     PAUSED,
-    REGISTERED,
     RESUMED,
     REVERTING,
     STOPPED,
@@ -108,7 +107,7 @@ def _at_gate(plan: Plan, progress: Progress, wave: Wave, now: float) -> Step:
 
 def _asking(plan: Plan, progress: Progress, wave: Wave, now: float) -> Step | None:
     """The questions whether a wave's phones are registered, or the wait for their answers; None where none are left."""
-    if plan.config.gate.registered is None or REGISTERED not in plan.seen:
+    if not plan.asks:
         return None
     asking = ask(plan, progress, wave.macs, now)
     if isinstance(asking, Step):

@@ -8,6 +8,7 @@ from offhook.rollout.campaign.progress import GAVE_UP, SENT, UNTOLD, Progress
 from offhook.rollout.campaign.rows import Row
 from offhook.rollout.campaign.steps import Notify, Plan, Send, Step, Wait
 from offhook.rollout.campaign.windows import closes_at
+from offhook.rollout.who import Target
 
 BATCH_S = 1.0
 """How far ahead NOTIFYs are handed out: what a kill leaves in doubt is so much."""
@@ -31,7 +32,8 @@ def tell(plan: Plan, progress: Progress, macs: Sequence[str], now: float) -> Ste
     groups: dict[str, list[str]] = {}
     for mac in pending:
         groups.setdefault(plan.targets[mac].address, []).append(mac)
-    slots, sends, after = _slots(plan, progress, macs, now), [], float("inf")
+    slots = free_at(plan, ((plan.targets[mac], progress.of(mac).sent_at) for mac in macs), now)
+    sends, after = [], float("inf")
     for group in groups.values():
         places = [place for mac in group[:1] for place in plan.places(mac)]
         at = max([now, *(slots[place] for place in places if place in slots), _again(plan, progress, group, now)])
@@ -48,14 +50,12 @@ def tell(plan: Plan, progress: Progress, macs: Sequence[str], now: float) -> Ste
     return Step(Notify(tuple(sorted(sends, key=lambda one: one.at))), tuple(rows))
 
 
-def _slots(plan: Plan, progress: Progress, macs: Iterable[str], now: float) -> dict[Hashable, float]:
-    """When each place is free again after what was handed out to it."""
+def free_at(plan: Plan, passed: Iterable[tuple[Target, float]], now: float) -> dict[Hashable, float]:
+    """Return when each place is free again after what was handed out to it: targets, and when (0: not yet)."""
     free: dict[Hashable, float] = {}
-    for mac in macs:
-        sent = progress.of(mac).sent_at
-        if sent:
-            for place in plan.places(mac):
-                free[place] = max(free.get(place, now), sent + 1 / plan.rates[place])
+    for target, at in passed:
+        for place in plan.places_of(target) if at else ():
+            free[place] = max(free.get(place, now), at + 1 / plan.rates[place])
     return free
 
 

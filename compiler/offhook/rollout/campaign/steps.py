@@ -6,6 +6,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 
 from offhook.rollout.campaign.config import Config
+from offhook.rollout.campaign.progress import REGISTERED
 from offhook.rollout.campaign.rows import Row
 from offhook.rollout.campaign.waves import Wave
 from offhook.rollout.campaign.windows import Window
@@ -30,6 +31,11 @@ class Plan:
     seen: frozenset[str] = frozenset()
     again_s: float = 120.0
     tells: bool = True
+
+    @property
+    def asks(self) -> bool:
+        """Tell whether phones are asked whether they are registered: the gate wants it, and somebody tells."""
+        return self.config.gate.registered is not None and REGISTERED in self.seen
 
     def window(self, mac: str) -> Window | None:
         """Return when a phone may be changed; None: always."""
