@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import io
 import json
@@ -188,6 +189,121 @@ def test_paused_and_resumed_on_another_machine(tmp_path: Path) -> None:
         assert (back, report["reverted"], works.has("2")) == (0, True, set())
 
 
+def clone(works: Works, name: str) -> Works:
+    """The same fleet in another clone, on the same root."""
+    other = copy.copy(works)
+    other.root = works.folder / name
+    repositories.git(works.folder, "clone", "-q", str(works.root), str(other.root))
+    return other
+
+
+def test_clones_take_turns(tmp_path: Path) -> None:
+    """Each goes on with what the other one knows: nobody is told twice, and whoever was switched goes back."""
+    gate = {"wait": "1 h"}
+    with farm(lambda who: 403) as phones:
+        here = Works(tmp_path, phones.port, waves=[{"phones": 1}, {"phones": 2}, {"rest": True}], failures=0, gate=gate)
+        here.commit("2")
+        there = clone(here, "there")
+        assert here.run("deploy", "lab").returncode == 1
+        for works, switched in ((there, 1), (here, 3)):
+            status = works.report("rollout", "status", "lab")[1]
+            assert (status["condition"], len(on_new(status))) == ("stopped", switched)
+            assert works.run("rollout", "resume", "lab").returncode == 1
+        assert len(phones.told) == len(set(phones.users())) == len(here.has("2")) == 12
+        for works in (here, there):
+            assert len(on_new(works.report("rollout", "status", "lab")[1])) == 12
+        code, report = there.report("rollout", "revert", "lab")
+        assert (code, on_new(report), here.has("2")) == (0, set(), set())
+        assert len(phones.told) == 24
+
+
+def test_another_clone_ended_it(tmp_path: Path) -> None:
+    with farm(lambda who: 403) as phones:
+        here = Works(tmp_path, phones.port, count=4, waves=THREE, failures=0)
+        here.commit("2")
+        there = clone(here, "there")
+        assert here.run("deploy", "lab").returncode == 1
+        phones.status = lambda who: 200
+        assert there.run("rollout", "revert", "lab").returncode == 0
+        code, report = here.report("rollout", "status", "lab")
+        assert (code, report["condition"], report["reverted"]) == (0, "ended", True)
+        assert report["why"] == "another clone ended it; lab is at release 1"
+        assert 'condition="ended"} 1' in here.run("rollout", "status", "lab", "--format", "prometheus").stdout
+        for verb in ("resume", "revert", "pause"):
+            done = here.run("rollout", verb, "lab")
+            assert (done.returncode, "no rollout to lab is under way" in done.stderr) == (1, True)
+
+
+def test_a_pause_from_another_clone(tmp_path: Path) -> None:
+    """Whoever reaches the state may pause a run that goes on elsewhere; nobody goes on beside it."""
+    with farm() as phones:
+        here = Works(tmp_path, phones.port, waves=THREE, gate={"wait": "1 h"})
+        here.commit("2")
+        there = clone(here, "there")
+        process = here.start("deploy", "lab")
+        wait_for(lambda: bool(phones.told) and here.report("rollout", "status", "lab")[1]["waves"][0]["answered"])
+        unknown = there.run("rollout", "status", "lab")
+        assert (unknown.returncode, "works on a rollout to lab" in unknown.stderr) == (1, True)
+        for verb in ("resume", "revert"):
+            refused = there.run("rollout", verb, "lab")
+            assert refused.returncode == 1
+            assert "works on this rollout" in refused.stderr
+            assert "is lost" not in refused.stderr
+        assert there.run("rollout", "pause", "lab").returncode == 0
+        assert process.wait(60) == 1
+        for works in (here, there):
+            assert works.report("rollout", "status", "lab")[1]["condition"] == "paused"
+        again = there.run("rollout", "pause", "lab")
+        assert (again.returncode, "nobody works on this rollout" in again.stdout) == (0, True)
+        killed = there.start("rollout", "resume", "lab")
+        wait_for(lambda: there.report("rollout", "status", "lab")[1]["worked_on"])
+        killed.kill()
+        killed.communicate()
+        left = here.run("rollout", "status", "lab")
+        assert (left.returncode, "its journal is there" in left.stderr) == (1, True)
+        assert len(phones.told) == 1
+
+
+def test_a_revert_is_not_paused_and_not_resumed(tmp_path: Path) -> None:
+    with farm(lambda who: 403) as phones:
+        works = Works(tmp_path, phones.port, count=3, waves=[{"rest": True}], failures=0)
+        works.commit("2")
+        assert works.run("deploy", "lab").returncode == 1
+        phones.status = lambda who: 0  # silent: the revert waits for answers
+        process = works.start("rollout", "revert", "lab")
+        wait_for(lambda: len(phones.told) > 3)
+        refused = works.run("rollout", "pause", "lab")
+        assert (refused.returncode, "is not paused" in refused.stderr) == (1, True)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+        refused = works.run("rollout", "resume", "lab")
+        assert (refused.returncode, "is being reverted" in refused.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("broken", ["campaign.json", "fleet.yaml"])
+def test_a_way_back_is_there_whatever_is_broken(tmp_path: Path, broken: str) -> None:
+    with farm(lambda who: 403) as phones:
+        works = Works(tmp_path, phones.port, count=4, waves=THREE, failures=0)
+        works.commit("2")
+        assert works.run("deploy", "lab").returncode == 1
+        if broken == "fleet.yaml":
+            (works.root / "inventory/fleet.yaml").write_text("environments: [\n")
+            repositories.git(works.root, "commit", "-qam", "broken")
+            assert works.report("rollout", "status", "lab")[1]["condition"] == "stopped"
+            refused = works.run("deploy", "lab")
+            assert (refused.returncode, "fleet.yaml" in refused.stderr) == (1, True)
+        else:
+            path = keeping_of(works.root, "lab").folder / broken
+            path.write_text("{")
+            refused = works.run("rollout", "revert", "lab")
+            assert (refused.returncode, "move it away" in refused.stderr) == (1, True)
+            path.unlink()
+            assert works.report("rollout", "status", "lab")[1]["condition"] == "stopped"  # there is the state's copy
+        phones.status = lambda who: 200
+        assert works.run("rollout", "revert", "lab").returncode == 0
+        assert (works.has("2"), len(works.has("1"))) == (set(), 4)
+
+
 def test_what_nobody_works_on_says_so(tmp_path: Path) -> None:
     """Ctrl-C, and a kill: by the journal it runs, and no process does."""
     with farm() as phones:
@@ -201,8 +317,8 @@ def test_what_nobody_works_on_says_so(tmp_path: Path) -> None:
             out, _ = process.communicate(timeout=60)
             assert process.returncode == code
             left = works.run("rollout", "status", "lab")
-            assert left.returncode == 0
-            assert "is not done: nobody on this machine works on it" in left.stdout
+            assert left.returncode == 1
+            assert "is not done: nobody works on it" in left.stdout
             for said in [left.stdout, *([out] if out else [])]:
                 assert "1 phone has the new configuration, 11 the old one" in said
                 assert "go on:    offhook rollout resume lab" in said

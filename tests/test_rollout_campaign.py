@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta, timezone
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -33,9 +35,11 @@ from offhook.rollout.campaign.progress import (
 )
 from offhook.rollout.campaign.rows import Row
 from offhook.rollout.campaign.sends import MAX_SENDS
-from offhook.rollout.campaign.steps import Done, Notify, Plan, Stop, Switch, Verify, Wait
+from offhook.rollout.campaign.steps import Done, Notify, Plan, Send, Stop, Switch, Verify, Wait
 from offhook.rollout.campaign.waves import waves
 from offhook.rollout.campaign.windows import Window, is_open
+from offhook.rollout.running.driver import Listening, drive
+from offhook.rollout.running.journal import open_journal
 from offhook.rollout.who import Target
 
 START = 1_800_000_000.0  # 2027-01-15 08:00 UTC
@@ -50,7 +54,8 @@ class Killed(Exception):
 @dataclass
 class World:
     """Phones, and what is done to them. `silent` never answer, `broken` would fetch the wrong thing, `away` are not
-    registered any more once they have fetched."""
+    registered any more once they have fetched. `now` is the true time; where `is_set` somebody sets the machine's clock
+    while no process runs, and `behind` is how far the one that a process goes by is from the truth."""
 
     plan: Plan
     now: float = START
@@ -64,6 +69,8 @@ class World:
     asked: list[tuple[float, str]] = field(default_factory=list)
     chance: random.Random = field(default_factory=random.Random)
     deadly: float = 0.0
+    is_set: bool = False
+    behind: float = 0.0
 
     def __post_init__(self) -> None:
         self.has = dict.fromkeys(self.plan.targets, OLD)
@@ -75,6 +82,8 @@ class World:
                 found = self._drive()
             except Killed:
                 self.now += self.chance.choice([0.0, 0.3, 5.0, 500.0])
+                if self.is_set:
+                    self.behind = self.chance.choice([-86_400.0, -100.0, 0.0, 100.0, 86_400.0])
                 continue
             return found
         raise AssertionError("it never ends")
@@ -82,8 +91,10 @@ class World:
     def _drive(self) -> Done | Stop | Wait:
         progress = Progress()
         progress.take(self.rows)
+        if progress.phones:
+            progress.begin_again(self.clock())
         while True:
-            asked = step(self.plan, progress, self.now)
+            asked = step(replace(self.plan, ahead_s=-self.behind), progress, self.clock())
             self._write(progress, asked.rows)
             action = asked.action
             if isinstance(action, Done | Stop):
@@ -91,7 +102,7 @@ class World:
             if isinstance(action, Wait):
                 if action.until is None:
                     return action
-                self.now = max(self.now, action.until)
+                self.now = max(self.now, action.until - self.behind)
                 continue
             self._write(progress, self._done(action))
 
@@ -101,29 +112,33 @@ class World:
         progress.take(rows)
         self._die()
 
+    def clock(self) -> float:
+        """The time as the process has it."""
+        return self.now + self.behind
+
     def _done(self, action: Switch | Verify | Notify) -> list[Row]:
         if isinstance(action, Switch):
             for mac in action.macs:
                 self._die()
                 self.has[mac] = action.to
                 self.switched.append((self.now, mac, action.to))
-            return [Row(SWITCHED, mac, self.now, to=action.to) for mac in action.macs]
+            return [Row(SWITCHED, mac, self.clock(), to=action.to) for mac in action.macs]
         if isinstance(action, Verify):
             wrong = {mac for mac in action.macs if mac in self.broken and self.has[mac] == NEW}
-            return [Row(WRONG if mac in wrong else VERIFIED, mac, self.now) for mac in action.macs]
+            return [Row(WRONG if mac in wrong else VERIFIED, mac, self.clock()) for mac in action.macs]
         rows: list[Row] = []
         for send in action.sends:
             self._die()
-            self.now = max(self.now, send.at)
+            self.now = max(self.now, send.at - self.behind)
             if send.asks:
                 self.asked.append((self.now, send.mac))
-                rows += send.rows(ABSENT if send.mac in self.away else REGISTERED, self.now)
+                rows += send.rows(ABSENT if send.mac in self.away else REGISTERED, self.clock())
                 continue
             self.told.append((self.now, send.mac))
             if send.mac in self.silent:
-                rows += send.rows(GAVE_UP, self.now + 32)
+                rows += send.rows(GAVE_UP, self.clock() + 32)
             else:
-                rows += send.rows(ANSWERED, self.now, status=200)
+                rows += send.rows(ANSWERED, self.clock(), status=200)
         return rows
 
     def _die(self) -> None:
@@ -171,14 +186,15 @@ def crowded(told: list[tuple[float, str]]) -> int:
     shared=st.integers(0, 6),
     night=st.booleans(),
     asks=st.booleans(),
+    is_set=st.booleans(),
 )
 def test_a_campaign_that_is_killed_anywhere(
-    count: int, seed: int, deadly: float, without: int, shared: int, night: bool, asks: bool
+    count: int, seed: int, deadly: float, without: int, shared: int, night: bool, asks: bool, is_set: bool
 ) -> None:
     chance = random.Random(seed)
     found = targets_of(count, without=without, shared=shared, site="berlin" if night else "")
     gate = {"wait": "30 s", "answered": "1%", **({"registered": "0%"} if asks else {})}
-    world = World(plan_of(found, night=night, gate=gate), chance=chance, deadly=deadly)
+    world = World(plan_of(found, night=night, gate=gate), chance=chance, deadly=deadly, is_set=is_set)
     world.silent = frozenset(mac for mac in found if chance.random() < 0.1)
     world.away = frozenset(mac for mac in found if chance.random() < 0.1)
     ended = world.run()
@@ -270,6 +286,92 @@ def test_a_question_whose_answer_is_lost_is_put_again() -> None:
     world.now = at
     assert isinstance(world.run(), Done)
     assert world.asked == [(at + world.plan.again_s, mac)]
+
+
+@dataclass
+class Deeds:
+    """A world as the driver sees it. Its machine's clock is set, by so much, ten seconds after the beginning."""
+
+    world: World
+    by: float
+    found: list[Row] = field(default_factory=list)
+    under_way: int = 0
+
+    def wall(self) -> float:
+        return self.world.now + (self.by if self.world.now > START + 10 else 0.0)
+
+    def switch(self, macs: Sequence[str], to: str) -> list[Row]:
+        return self.world._done(Switch(tuple(macs), to))
+
+    def verify(self, macs: Sequence[str]) -> list[Row]:
+        return self.world._done(Verify(tuple(macs)))
+
+    def tell(self, sends: Sequence[Send], now: float) -> None:
+        self.found += self.world._done(Notify(tuple(sends)))
+
+    def news(self, timeout_s: float, now: float) -> list[Row]:
+        self.world.now += timeout_s
+        found, self.found = self.found, []
+        return found
+
+    def written(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("by", [-86_400.0, -60.0, 60.0, 86_400.0])
+@pytest.mark.parametrize("night", [False, True])
+def test_a_clock_that_is_set_moves_windows_and_nothing_else(tmp_path: Path, by: float, night: bool) -> None:
+    def told(by: float) -> list[float]:
+        found = targets_of(8, site="berlin" if night else "", shared=4)
+        plan = plan_of(found, night=night, waves=[{"phones": 3}, {"phones": 2}, {"rest": True}])
+        world = World(plan)
+        deeds, progress = Deeds(world, by), Progress()
+        with open_journal(tmp_path / f"journal {by}", {}) as journal:
+            ended = drive(
+                plan, progress, journal, deeds, listening=Listening(), clock=lambda: world.now, wall=deeds.wall
+            )
+        assert isinstance(ended, Done)
+        assert {mac for _, mac in world.told} <= found.keys()
+        if night:
+            assert all(is_open(NIGHT, at + (by if at > START + 10 else 0.0)) for at, _ in world.told)
+        return [at - START for at, _ in world.told]
+
+    if night:
+        assert told(by)[0] == pytest.approx(told(0.0)[0] - by, abs=2) or abs(by) > 3_600
+    else:
+        assert told(by) == told(0.0)
+
+
+def test_a_wave_of_nothing_but_wrong_phones_is_no_good_one() -> None:
+    """The canary would fetch the wrong thing: nobody was told, and that is no reason to go on."""
+    found = targets_of(30)
+    world = World(plan_of(found, waves=[{"phones": 1}, {"rest": True}]))
+    (canary,) = world.plan.waves[0].macs
+    world.broken = frozenset([canary])
+    stopped = world.run()
+    assert isinstance(stopped, Stop)
+    assert "0 of 1 answered, 1% are asked for" in stopped.why
+    assert stopped.new == (canary,)
+
+
+@pytest.mark.parametrize("is_mended", [True, False])
+def test_what_was_wrong_is_looked_at_again(is_mended: bool) -> None:
+    found = targets_of(10)
+    world = World(plan_of(found, budget=0, waves=[{"phones": 4}, {"rest": True}]))
+    broken = world.plan.waves[0].macs[2]
+    world.broken = frozenset([broken])
+    assert isinstance(world.run(), Stop)
+    assert broken not in {mac for _, mac in world.told}
+    progress = Progress()
+    progress.take(world.rows)
+    if is_mended:
+        world.broken = frozenset()
+    world.rows += resume(progress, world.now)
+    assert isinstance(world.run(), Done)  # in spite of it, as the person said
+    assert (broken in {mac for _, mac in world.told}) == is_mended
+    progress = Progress()
+    progress.take(world.rows)
+    assert progress.of(broken).state == (ANSWERED if is_mended else WRONG)
 
 
 def test_what_is_wrong_is_told_nothing() -> None:

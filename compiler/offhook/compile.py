@@ -19,7 +19,7 @@ from offhook.model import Environment
 from offhook.output import Share
 from offhook.problem import ERROR, OFF, OffhookError, Problem
 from offhook.settings import Resolver, phones_of
-from offhook.source import Source, has_inventory, read_source, whole
+from offhook.source import FLEET_FILE, Source, has_inventory, read_source, whole
 from offhook.store import Store
 from offhook.tree import FLAT, File, phone_files, shared_files
 
@@ -64,11 +64,14 @@ def read_fleet(
 
     `base` is a revision to compare with: what leaves the inventory without being retired is a problem.
     "auto" is HEAD for a work tree that differs from it, the first parent for a revision. With a store, files that it
-    knows are not read again. Raises OffhookError where there is no such environment or revision.
+    knows are not read again. Raises OffhookError where there is no such environment or revision; where fleet.yaml has
+    mistakes nobody can say that, and they are what is told.
     """
     source = fleet_source(root, revision, store)
     inventory, problems = load(source, store, processes=processes)
-    chosen = choose_environment(inventory, environment)
+    is_understood = not any(one.severity == ERROR and one.mark.file.endswith(f"/{FLEET_FILE}") for one in problems)
+    is_there = is_understood or environment in inventory.fleet.environments
+    chosen = choose_environment(inventory, environment) if is_there else None
     before = None if base is None else _before(root, source, revision, base, store, processes)
     # where something was not understood, what follows from the hole it left is no news
     refused = {problem.mark for problem in problems}

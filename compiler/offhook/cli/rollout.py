@@ -11,17 +11,20 @@ import click
 
 from offhook.cli.campaigns import Screen, desk_of, ended, former_of, run_options
 from offhook.cli.codes import DONE, PROBLEMS
-from offhook.cli.options import cached, warn
+from offhook.cli.options import cached, show_problems, warn
 from offhook.cli.publish import prepared_by
 from offhook.cli.run import Globals
 
 if TYPE_CHECKING:
     from offhook.compile import Fleet
+    from offhook.model import Environment
+    from offhook.publish.places import Place
     from offhook.publish.state.head import Intent
     from offhook.publish.state.manifest import Manifest
+    from offhook.rollout.campaign.rows import Row
     from offhook.rollout.running.keeping import Campaign, Keeping
 
-_PAUSED_S = 0.2
+_PAUSED_S = 0.5
 
 
 @click.group()
@@ -36,50 +39,59 @@ def rollout() -> None:
 def status(settings: Globals, environment: str, style: str) -> int:
     """Say how far the rollout to ENV is: wave by wave, and who failed and why. Ends with 1 where it stands."""
     from offhook.review.rollout import FORMATS, metrics
-    from offhook.rollout.campaign.progress import ENDED, RUNNING
+    from offhook.rollout.campaign.progress import ENDED, REVERTING, RUNNING
 
     standing = _standing(settings, environment)
-    campaign = standing.keeping.campaign()
-    if campaign is None or (standing.intent is not None and campaign.id != standing.id):
+    campaign = standing.last
+    if campaign is None:
         raise _nothing(environment, standing)
-    # in this order: a run that ends in between has let go of what it wrote
-    worked_on = standing.keeping.is_worked_on()
     progress = standing.keeping.progress()
+    if standing.intent is None and progress.condition != ENDED:
+        progress.take(_ended_elsewhere(campaign, standing.manifest))
+    works = standing.is_worked_on
     if style == "prometheus":
-        click.echo(metrics(campaign, progress, worked_on=worked_on), nl=False)
+        click.echo(metrics(campaign, progress, worked_on=works), nl=False)
     else:
-        click.echo(FORMATS[style](campaign, progress, worked_on=worked_on))
-    return DONE if progress.condition in (RUNNING, ENDED) else PROBLEMS
+        click.echo(FORMATS[style](campaign, progress, worked_on=works))
+    is_fine = progress.condition == ENDED or (works and progress.condition in (RUNNING, REVERTING))
+    return DONE if is_fine else PROBLEMS
 
 
 @rollout.command()
 @click.argument("environment", metavar="ENV")
 @click.pass_obj
 def pause(settings: Globals, environment: str) -> int:
-    """Let the rollout to ENV rest where it is: nobody else is switched before `rollout resume`."""
+    """Let the rollout to ENV rest where it is, whoever works on it: nobody else is switched before `rollout resume`."""
     import time
 
     from offhook.problem import OffhookError
-    from offhook.rollout.campaign.progress import PAUSED, RUNNING
-    from offhook.rollout.campaign.rows import Row
-    from offhook.rollout.running.keeping import PAUSE
+    from offhook.publish.state.head import read_head
+    from offhook.publish.state.hold import is_worked_on
+    from offhook.rollout.running.copies import Copies
+    from offhook.rollout.running.run import USUAL, is_reverting
 
     standing = _standing(settings, environment)
-    campaign = standing.keeping.campaign()
-    if standing.intent is None or campaign is None or campaign.id != standing.id:
+    intent = standing.intent
+    if intent is None:
         raise _nothing(environment, standing)
-    if standing.keeping.progress().condition != RUNNING:
-        click.echo(f"{environment}: the rollout of release {campaign.release} rests already")
+    if not standing.is_worked_on:
+        click.echo(f"{environment}: nobody works on this rollout: it rests until offhook rollout resume {environment}")
         return DONE
-    standing.keeping.wish(PAUSE)
-    while standing.keeping.progress().condition == RUNNING:
-        try:
-            with standing.keeping.journal(campaign) as (journal, _):
-                journal.add([Row(PAUSED, at=time.time(), why="a person paused it")])
-            standing.keeping.wish("")
-        except OffhookError:  # a run has it, and hears the wish soon
+    if is_reverting(intent):
+        raise OffhookError(
+            f"{intent.owner} takes this rollout to {environment} back, and that is not paused",
+            hint="Ctrl-C there ends it; offhook rollout revert goes on with it",
+        )
+    with closing(standing.place.open_state()) as state:
+        Copies(state, standing.id).ask_for_pause()
+        now: Intent | None = intent
+        while now is not None and now.id == intent.id and is_worked_on(now, USUAL):
             time.sleep(_PAUSED_S)
-    click.echo(f"{environment}: the rollout of release {campaign.release} is paused")
+            now = read_head(state).head.intent
+    if now is None or now.campaign != intent.campaign:
+        click.echo(f"{environment}: the rollout of {intent.owner} has ended before it heard of it")
+        return PROBLEMS
+    click.echo(f"{environment}: the rollout of {intent.owner} rests")
     return DONE
 
 
@@ -96,10 +108,9 @@ def resume(settings: Globals, environment: str, leave: bool, ca: Path | None, me
     from offhook.rollout.running.run import go_on, recover
 
     standing = _standing(settings, environment)
-    if standing.intent is None:
-        raise _nothing(environment, standing)
+    intent = _resting(environment, standing)
     campaign = _kept(standing)
-    commit = standing.intent.commit or None
+    commit = intent.commit or None
     root = standing.root
     fleet = cached(settings, root, lambda store: choose_fleet(root, environment, commit, store=store))
     allowed = tuple(parse_allowance(one) for one in campaign.allowed) if campaign is not None else ()
@@ -112,7 +123,7 @@ def resume(settings: Globals, environment: str, leave: bool, ca: Path | None, me
         opened = identity(prepared, allowed).opened
         if campaign is None:
             plan = plan_of(prepared, changing(prepared, former_of(settings, prepared)), manner)
-            campaign = recover(prepared, plan, standing.keeping, standing.intent, opened=opened)
+            campaign = recover(prepared, plan, standing.keeping, intent, opened=opened)
         plan = replace(plan_of(prepared, campaign.targets, manner), waves=campaign.waves)
         screen = Screen(quiet=settings.quiet, metrics=metrics)
         desk = desk_of(settings, prepared, standing.keeping, manner, ca=ca, leave=leave, show=screen)
@@ -134,21 +145,20 @@ def revert(settings: Globals, environment: str, leave: bool, ca: Path | None, me
     from offhook.rollout.running.run import revert as go_back
 
     standing = _standing(settings, environment)
-    if standing.intent is None:
-        raise _nothing(environment, standing)
+    intent = _resting(environment, standing)
     root, manifest = standing.root, standing.manifest
     if not manifest.release or not manifest.commit:
         raise OffhookError(
             f"no release of a commit was on {environment} before: there is nothing to go back to",
             hint=f"offhook rollout resume {environment}, or publish what is right with --rev",
         )
-    commit = standing.intent.commit or None
+    commit = intent.commit or None
     today = cached(settings, root, lambda store: choose_fleet(root, environment, commit, store=store))
     campaign = _kept(standing)
     if campaign is None:
         with closing(prepared_by(settings, root, today, reviewed=True)) as new:
             plan = plan_of(new, changing(new, former_of(settings, new)), Manner())
-            campaign = recover(new, plan, standing.keeping, standing.intent, opened="")
+            campaign = recover(new, plan, standing.keeping, intent, opened="")
     fleet = cached(
         settings, root, lambda store: read_fleet(root, manifest.commit, environment=environment, store=store)
     )
@@ -164,52 +174,105 @@ def revert(settings: Globals, environment: str, leave: bool, ca: Path | None, me
 
 @dataclass(frozen=True, slots=True)
 class _Standing:
-    """An environment: its fleet's root, what is released there, and the campaign that stands on it, if one does."""
+    """An environment: its fleet's root, what is released there, and the campaign that stands on it, if one does.
+
+    `last` is the campaign whose journal is here: the one that stands, or, where none does, the last one of this clone.
+    """
 
     root: Path
+    place: Place
     keeping: Keeping
     manifest: Manifest
     intent: Intent | None
     id: str
+    is_worked_on: bool
+    last: Campaign | None
 
 
 def _standing(settings: Globals, environment: str) -> _Standing:
-    """How an environment stands; a campaign that another machine left is brought here."""
+    """How an environment stands; a campaign that another clone went on with is brought here."""
     from offhook.publish.places import place_of
-    from offhook.publish.plan.gate import choose_fleet
     from offhook.publish.state.head import read_released
-    from offhook.rollout.running.keeping import bring, keeping_of
-    from offhook.rollout.running.run import campaign_id
+    from offhook.publish.state.hold import is_worked_on
+    from offhook.rollout.running.copies import Copies
+    from offhook.rollout.running.keeping import keeping_of
+    from offhook.rollout.running.run import USUAL, campaign_id
     from offhook.source import find_root
 
     root = find_root(settings.directory, None)
-    fleet: Fleet = cached(settings, root, lambda store: choose_fleet(root, environment, None, store=store))
     keeping = keeping_of(root, environment)
-    with closing(place_of(root, fleet.environment, environment).open_state()) as state:
+    place = place_of(root, _environment(settings, root, environment, keeping), environment)
+    with closing(place.open_state()) as state:
         before, manifest = read_released(state)
         intent = before.head.intent
         id_ = campaign_id(intent)
-        kept = keeping.campaign()
-        if id_ and (kept is None or kept.id != id_):
-            bring(keeping, state, id_)
-    return _Standing(root, keeping, manifest, intent if id_ else None, id_)
+        if not id_ or intent is None:
+            last = keeping.campaign() if keeping.is_begun() else None
+            return _Standing(root, place, keeping, manifest, None, "", False, last)
+        is_here = keeping.knows(intent.id) or Copies(state, id_).bring(keeping, intent.id)
+    last = keeping.campaign() if is_here else None
+    return _Standing(root, place, keeping, manifest, intent, id_, is_worked_on(intent, USUAL), last)
+
+
+def _environment(settings: Globals, root: Path, environment: str, keeping: Keeping) -> Environment | None:
+    """What the fleet says of an environment; where HEAD is too broken to say it, what the rollout's commit said."""
+    from offhook.publish.plan.gate import choose_fleet
+
+    fleet: Fleet = cached(settings, root, lambda store: choose_fleet(root, environment, None, store=store))
+    if fleet.environment is not None or not fleet.has_errors:
+        return fleet.environment
+    last = keeping.campaign()
+    if last is None or not last.commit:
+        show_problems(fleet.problems, quiet=settings.quiet)
+        return None
+    return cached(settings, root, lambda store: choose_fleet(root, environment, last.commit, store=store)).environment
+
+
+def _resting(environment: str, standing: _Standing) -> Intent:
+    """The rollout that stands. Raises OffhookError where none does, or a run is at it."""
+    from offhook.problem import OffhookError
+    from offhook.rollout.running.run import USUAL
+
+    if standing.intent is None:
+        raise _nothing(environment, standing)
+    if standing.is_worked_on:
+        raise OffhookError(
+            f"{standing.intent.owner} works on this rollout to {environment}",
+            hint=f"offhook rollout pause {environment} lets it rest; "
+            f"a run that was killed on another machine is let go of after {USUAL.lease_s:.0f} seconds",
+        )
+    return standing.intent
 
 
 def _kept(standing: _Standing) -> Campaign | None:
     """The campaign as its last run left it; None where nobody has its journal any more."""
-    campaign = standing.keeping.campaign()
-    if campaign is not None and campaign.id == standing.id:
-        return campaign
-    warn("the journal of this rollout is lost: phones that were switched are taken as told a moment ago")
-    return None
+    if standing.last is None:
+        warn("the journal of this rollout is lost: phones that were switched are taken as told a moment ago")
+    return standing.last
+
+
+def _ended_elsewhere(campaign: Campaign, manifest: Manifest) -> list[Row]:
+    """What is known of a campaign that does not stand any more, and that another clone ended."""
+    from offhook.rollout.campaign.progress import ENDED, REVERTING
+    from offhook.rollout.campaign.rows import Row
+
+    why = f"another clone ended it; {campaign.environment} is at release {manifest.release}"
+    back = [] if manifest.release >= campaign.release else [Row(REVERTING)]
+    return [*back, Row(ENDED, why=why)]
 
 
 def _nothing(environment: str, standing: _Standing) -> Exception:
     from offhook.problem import OffhookError
 
-    if standing.intent is not None:
+    if standing.intent is None:
+        return OffhookError(f"no rollout to {environment} is under way", hint=f"offhook deploy {environment}")
+    owner = standing.intent.owner
+    if standing.is_worked_on:
         return OffhookError(
-            f"the rollout to {environment} was begun by {standing.intent.owner}, and its journal is there",
-            hint=f"offhook rollout resume {environment} goes on without it, rollout revert {environment} goes back",
+            f"{owner} works on a rollout to {environment}, and how far it is, is known there",
+            hint=f"when it rests every clone knows it: offhook rollout pause {environment}",
         )
-    return OffhookError(f"no rollout to {environment} is under way", hint=f"offhook deploy {environment}")
+    return OffhookError(
+        f"the rollout to {environment} was begun by {owner}, and its journal is there",
+        hint=f"offhook rollout resume {environment} goes on without it, rollout revert {environment} goes back",
+    )

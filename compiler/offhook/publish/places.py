@@ -72,7 +72,7 @@ class Place:
 def place_of(root: Path, environment: Environment | None, name: str) -> Place:
     """Return where an environment goes; `root` is the fleet's. Raises OffhookError where fleet.yaml does not say it."""
     if environment is None:
-        raise OffhookError(f'the fleet has no environment "{name}"', hint="add it to environments in fleet.yaml")
+        raise OffhookError(f'the fleet has no environment "{name}"', hint="offhook check tells what fleet.yaml says")
     where = f"environments.{environment.name}"
     if environment.publish is None:
         raise OffhookError(f"{where} has no publish: nobody says where the tree goes", hint="publish: /srv/tftp")

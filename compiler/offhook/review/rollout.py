@@ -137,7 +137,7 @@ def status_text(campaign: Campaign, progress: Progress, *, why: str = "", worked
         ("is reverted", "yellow") if is_back and progress.condition == ENDED else _CONDITIONS[progress.condition]
     )
     if is_left:
-        words, color, why = "is not done", "yellow", why or "nobody on this machine works on it"
+        words, color, why = "is not done", "yellow", why or "nobody works on it"
     reason = why or progress.why
     head = f"{campaign.environment}: the rollout of release {campaign.release} {words}"
     lines = [style(head, fg=color, bold=True) + (f": {one_line(reason)}" if reason else "")]
@@ -301,12 +301,13 @@ def _failed(campaign: Campaign, progress: Progress) -> Iterator[str]:
 
 def _next(campaign: Campaign, progress: Progress, *, is_left: bool) -> list[str]:
     name = campaign.environment
-    on, back = f"go on:    offhook rollout resume {name}", f"go back:  offhook rollout revert {name}"
+    on, back = [f"go on:    offhook rollout resume {name}"], [f"go back:  offhook rollout revert {name}"]
+    back = back if campaign.before else []  # before its first release there is nothing
     if progress.condition == STOPPED:
-        return ["", back, on]
+        return ["", *back, *on]
     if progress.condition == REVERTING:
-        return ["", back] if is_left else []
-    return ["", on, back] if progress.condition == PAUSED or is_left else []
+        return ["", *back] if is_left else []
+    return ["", *on, *back] if progress.condition == PAUSED or is_left else []
 
 
 def _wave_data(campaign: Campaign, progress: Progress, index: int) -> dict[str, Any]:

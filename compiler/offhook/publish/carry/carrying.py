@@ -130,14 +130,17 @@ def recorder(
     return record
 
 
-def hold_of(prepared: Prepared, *, patience: Patience, say: Callable[[str], None], campaign: str = "") -> Hold:
+def hold_of(
+    prepared: Prepared, *, patience: Patience, say: Callable[[str], None], campaign: str = "", run: str = ""
+) -> Hold:
     """Return the hold on the environment, with the intent of this publish in its head. Raises Lost.
 
-    `campaign` is the rollout that it is part of: phones that earlier runs of it switched stay named in the head.
+    `campaign` is the rollout that it is part of: phones that earlier runs of it switched stay named in the head. `run`
+    is the id of its intent, "" for a new one.
     """
     state, head = prepared.state, prepared.before.head
     plan = write_intended(state, prepared.survey, prepared.steps, prepared.leftover)
-    intent = new_intent(plan, prepared.commit, prepared.survey.sealed, prepared.place.root)
+    intent = new_intent(plan, prepared.commit, prepared.survey.sealed, prepared.place.root, id_=run)
     former = prepared.before.head.intent
     is_same = former is not None and campaign != "" and former.campaign == campaign
     intent = replace(intent, campaign=campaign, waves=former.waves if former is not None and is_same else ())

@@ -189,9 +189,18 @@ def take_hold(
     return Hold(state, before.head, held, lock, patience)
 
 
-def new_intent(plan: str, commit: str, sealed: str, root: str = "") -> Intent:
-    """Return an intent of this process."""
-    return Intent(secrets.token_hex(8), owner_name(), this_process(), int(time.time()), plan, commit, sealed, root)
+def is_worked_on(intent: Intent, patience: Patience) -> bool:
+    """Tell whether the run of an intent goes on; of one on another machine its last sign of life tells."""
+    alive = is_alive(intent.process)
+    if alive is None:
+        return intent.at != 0 and is_recent(intent.at, patience.lease_s)
+    return alive and intent.at != 0
+
+
+def new_intent(plan: str, commit: str, sealed: str, root: str = "", *, id_: str = "") -> Intent:
+    """Return an intent of this process; `id_` knows the run, where somebody has to know it before."""
+    id_ = id_ or secrets.token_hex(8)
+    return Intent(id_, owner_name(), this_process(), int(time.time()), plan, commit, sealed, root)
 
 
 def owner_name() -> str:
@@ -215,7 +224,7 @@ def _take_over(state: State, before: Versioned, patience: Patience, say: Callabl
     alive = is_alive(intent.process)
     if alive is False or intent.at == 0:
         return
-    if alive or is_recent(intent.at, patience.lease_s):
+    if is_worked_on(intent, patience):
         number = intent.process.split(" ")[1] if alive else ""
         stopped = f"end process {number}" if alive else f"run this again in {patience.lease_s:.0f} seconds"
         raise Lost(

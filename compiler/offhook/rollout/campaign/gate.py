@@ -10,18 +10,20 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from offhook.rollout.campaign.config import GateRule
-from offhook.rollout.campaign.progress import ANSWERED, FETCHED, REGISTERED, Progress
+from offhook.rollout.campaign.progress import ANSWERED, FETCHED, REGISTERED, WRONG, Progress
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What a wave's phones did. `notified` are those that have an address; `failed` also counts what is forgiven."""
+    """What a wave's phones did. `notified` are those that were told, `wrong` those that were not, because of what they
+    would fetch; `failed` also counts what is forgiven."""
 
     phones: int
     notified: int
     answered: int
     fetched: int
     registered: int
+    wrong: int
     failed: int
 
 
@@ -42,16 +44,21 @@ def counts(macs: Iterable[str], progress: Progress) -> Counts:
         answered=sum(1 for one in every if one.outcome == ANSWERED),
         fetched=sum(1 for one in every if one.fetched_at),
         registered=sum(1 for one in every if one.registered_at),
+        wrong=sum(1 for one in every if one.outcome == WRONG),
         failed=sum(1 for one in every if one.has_failed),
     )
 
 
 def judge(rule: GateRule, counted: Counts, seen: Collection[str]) -> Verdict:
-    """Return whether a wave may be followed by the next. `seen` are those of fetched and registered that are told."""
+    """Return whether a wave may be followed by the next. `seen` are those of fetched and registered that are told.
+
+    A phone that would fetch the wrong thing was not told, and counts as one that did not answer.
+    """
+    told = counted.notified + counted.wrong
     asked = [
-        (ANSWERED, rule.answered, counted.answered, counted.notified, True),
+        (ANSWERED, rule.answered, counted.answered, told, True),
         (FETCHED, rule.fetched, counted.fetched, counted.phones, FETCHED in seen),
-        (REGISTERED, rule.registered, counted.registered, counted.notified, REGISTERED in seen),
+        (REGISTERED, rule.registered, counted.registered, told, REGISTERED in seen),
     ]
     passed, words = True, []
     for name, percent, number, of, is_seen in asked:

@@ -33,7 +33,6 @@ from offhook.rollout.campaign.rows import Row
 from offhook.rollout.campaign.sends import fitting, tell
 from offhook.rollout.campaign.steps import Done, Plan, Step, Stop, Switch, Verify, Wait
 from offhook.rollout.campaign.waves import Wave
-from offhook.rollout.campaign.windows import Window, closes_at, is_open, next_opening
 
 
 def resume(progress: Progress, now: float, *, waive: int = 0) -> list[Row]:
@@ -69,13 +68,13 @@ def _in_wave(plan: Plan, progress: Progress, wave: Wave, now: float) -> Step:
         return Step(Switch(unsure, NEW))
     if unseen := _unseen(plan, progress, states):
         return Step(Verify(unseen))
-    opened = {site: is_open(plan.windows.get(site), now) for site in {plan.targets[mac].site for mac in states}}
-    shut = [mac for mac in states if plan.config.respects_windows and not opened[plan.targets[mac].site]]
-    telling = tell(plan, progress, [mac for mac, one in states.items() if one.switched and mac not in set(shut)], now)
+    opened = {site: plan.is_open(mac, now) for site, mac in {plan.targets[mac].site: mac for mac in states}.items()}
+    shut = {mac for mac in states if not opened[plan.targets[mac].site]}
+    telling = tell(plan, progress, [mac for mac, one in states.items() if one.switched and mac not in shut], now)
     if isinstance(telling, Step):
         return telling
     queued = [mac for mac, one in states.items() if not one.to]
-    fit = fitting(plan, queued, set(shut), now)
+    fit = fitting(plan, queued, shut, now)
     if fit:
         return Step(Switch(fit, NEW), tuple(Row(SWITCHING, mac, now, to=NEW) for mac in fit))
     open_ended = [mac for mac, one in states.items() if not one.outcome]
@@ -145,9 +144,9 @@ def _unseen(plan: Plan, progress: Progress, macs: Iterable[str]) -> tuple[str, .
 def _wait(plan: Plan, progress: Progress, macs: Iterable[str], telling: float, now: float) -> Step:
     """Until the next NOTIFY is due, the next window opens, or an answer that may be missing is given up."""
     states = [(mac, progress.of(mac)) for mac in macs]
-    answers = [one.sent_at + plan.again_s for _, one in states if one.sends]
-    sites = {plan.targets[mac].site: plan.window(mac) for mac, one in states if not one.sends}
-    openings = [_next_chance(window, now) for window in sites.values()]
+    answers = [progress.told_at(mac) + plan.again_s for mac, one in states if one.sends]
+    sites = {plan.targets[mac].site: mac for mac, one in states if not one.sends}
+    openings = [plan.next_chance(mac, now) for mac in sites.values()]
     times = [one for one in (telling, *answers, *openings) if one is not None and now < one < float("inf")]
     if answers:
         why = f"{len(answers):,} {'phone has' if len(answers) == 1 else 'phones have'} not answered yet"
@@ -157,12 +156,6 @@ def _wait(plan: Plan, progress: Progress, macs: Iterable[str], telling: float, n
         why = f"{len(states):,} {'phone waits' if len(states) == 1 else 'phones wait'} for a maintenance window"
         return Step(Wait(min(times, default=None), why, for_window=True))
     return Step(Wait(min(times, default=None), why))
-
-
-def _next_chance(window: Window | None, now: float) -> float | None:
-    """When a window opens, or, for what found no room in one that is open, opens again."""
-    closing = closes_at(window, now) if is_open(window, now) else None
-    return next_opening(window, now if closing is None else closing)
 
 
 def _stopped(progress: Progress, why: str, now: float) -> Step:

@@ -34,7 +34,7 @@ class PhoneState:
     `sends` counts NOTIFYs since it was switched, `sent_at` is when the last one was due; `outcome` is one of
     `OUTCOMES`, or "". Times are seconds since the epoch; `fetched_at` and `registered_at` are 0 where that was not
     seen. `asked_at` is when it was asked whether it is registered, and `absent_at` when the answer was that it is not.
-    `forgiven` tells that a person resumed in spite of its failure.
+    `forgiven` tells that a person resumed in spite of its failure; one that was wrong is looked at again then.
     """
 
     to: str = ""
@@ -82,6 +82,7 @@ class Progress:
 
     `passed` are the numbers of waves whose gate is passed, `waived` of those whose gate a person waived. `failed` are
     the phones that count against the budget. `reverted` tells that a person went back, whoever was switched by then.
+    `began` is when this run took the campaign up again, 0 for the first one.
     """
 
     phones: dict[str, PhoneState] = field(default_factory=dict)
@@ -92,6 +93,7 @@ class Progress:
     at: float = 0.0
     why: str = ""
     reverted: bool = False
+    began: float = 0.0
 
     def of(self, mac: str) -> PhoneState:
         """Return a phone's state."""
@@ -105,6 +107,21 @@ class Progress:
                 continue
             state = self.phones[row.mac] = folded(self.of(row.mac), row)
             (self.failed.add if state.has_failed and not state.forgiven else self.failed.discard)(row.mac)
+
+    def begin_again(self, now: float) -> None:
+        """Hold times that an earlier run wrote against this one's clock, which may have been set since.
+
+        Nothing was later than now; and whoever was told may have been told just now.
+        """
+        for mac, one in self.phones.items():
+            sent_at, outcome_at, asked_at = (min(at, now) for at in (one.sent_at, one.outcome_at, one.asked_at))
+            self.phones[mac] = replace(one, sent_at=sent_at, outcome_at=outcome_at, asked_at=asked_at)
+        self.at = min(self.at, now)
+        self.began = now
+
+    def told_at(self, mac: str) -> float:
+        """Return when a phone that was told may have been told last."""
+        return max(self.of(mac).sent_at, self.began)
 
     def on_new(self) -> tuple[str, ...]:
         """Return the phones that have, or may have, the new configuration; sorted."""
@@ -149,7 +166,8 @@ def folded(state: PhoneState, row: Row) -> PhoneState:
     if row.state == ABSENT:
         return replace(state, absent_at=row.at, why=state.why or row.why)
     if row.state == FORGIVEN:
-        return replace(state, forgiven=True)
+        again = replace(state, outcome="", outcome_at=0.0, status=0, why="") if state.outcome == WRONG else state
+        return replace(again, forgiven=True)
     is_stale = state.outcome == ANSWERED or (row.state in (ANSWERED, GAVE_UP) and not state.sends)
     if row.state not in OUTCOMES or is_stale:
         return state
@@ -163,6 +181,8 @@ def _rows_of(mac: str, state: PhoneState) -> Iterator[Row]:
         yield Row(VERIFIED, mac)
     if state.sends:
         yield Row(SENT, mac, state.sent_at, status=state.sends)
+    if state.forgiven:  # before what it came to: it may have been wrong again since
+        yield Row(FORGIVEN, mac)
     if state.outcome:
         yield Row(state.outcome, mac, state.outcome_at, status=state.status, why=state.why)
     if state.fetched_at:
@@ -173,5 +193,3 @@ def _rows_of(mac: str, state: PhoneState) -> Iterator[Row]:
         yield Row(REGISTERED, mac, state.registered_at)
     if state.absent_at:
         yield Row(ABSENT, mac, state.absent_at, why=state.why)
-    if state.forgiven:
-        yield Row(FORGIVEN, mac)

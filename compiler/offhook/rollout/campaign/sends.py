@@ -7,7 +7,6 @@ from collections.abc import Collection, Hashable, Iterable, Sequence
 from offhook.rollout.campaign.progress import GAVE_UP, SENT, UNTOLD, Progress
 from offhook.rollout.campaign.rows import Row
 from offhook.rollout.campaign.steps import Notify, Plan, Send, Step, Wait
-from offhook.rollout.campaign.windows import closes_at
 from offhook.rollout.who import Target
 
 BATCH_S = 1.0
@@ -37,7 +36,7 @@ def tell(plan: Plan, progress: Progress, macs: Sequence[str], now: float) -> Ste
     for group in groups.values():
         places = [place for mac in group[:1] for place in plan.places(mac)]
         at = max([now, *(slots[place] for place in places if place in slots), _again(plan, progress, group, now)])
-        closing = closes_at(plan.window(group[0]), now)
+        closing = plan.closes_at(group[0], now)
         is_last = any(progress.of(mac).sends >= MAX_SENDS for mac in group)  # its answer is still waited for
         if is_last or at > now + BATCH_S or (closing is not None and at >= closing):
             after = min(after, at)
@@ -61,14 +60,13 @@ def free_at(plan: Plan, passed: Iterable[tuple[Target, float]], now: float) -> d
 
 def _again(plan: Plan, progress: Progress, group: Iterable[str], now: float) -> float:
     """From when on some phones, and those that hear the same NOTIFY, may be sent one."""
-    heard = [progress.of(mac) for one in group for mac in (one, *plan.targets[one].also)]
-    return max((one.sent_at + plan.again_s for one in heard if one.sends), default=now)
+    heard = [mac for one in group for mac in (one, *plan.targets[one].also)]
+    return max((progress.told_at(mac) + plan.again_s for mac in heard if progress.of(mac).sends), default=now)
 
 
 def _spent(plan: Plan, progress: Progress, mac: str, now: float) -> bool:
     """Tell whether no answer is to be expected any more to the last NOTIFY that a phone is sent."""
-    state = progress.of(mac)
-    return state.sends >= MAX_SENDS and now >= state.sent_at + plan.again_s
+    return progress.of(mac).sends >= MAX_SENDS and now >= progress.told_at(mac) + plan.again_s
 
 
 def fitting(plan: Plan, queued: Iterable[str], shut: Collection[str], now: float) -> tuple[str, ...]:
@@ -78,7 +76,7 @@ def fitting(plan: Plan, queued: Iterable[str], shut: Collection[str], now: float
     for mac in queued:
         if mac in shut:
             continue
-        closing = closes_at(plan.window(mac), now)
+        closing = plan.closes_at(mac, now)
         for place in plan.places(mac) if closing is not None else ():
             room.setdefault((place, closing), ((closing or now) - now) * plan.rates[place])
         keys = [(place, closing) for place in plan.places(mac) if (place, closing) in room]

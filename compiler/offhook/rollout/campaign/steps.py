@@ -9,7 +9,7 @@ from offhook.rollout.campaign.config import Config
 from offhook.rollout.campaign.progress import REGISTERED
 from offhook.rollout.campaign.rows import Row
 from offhook.rollout.campaign.waves import Wave
-from offhook.rollout.campaign.windows import Window
+from offhook.rollout.campaign.windows import Window, closes_at, is_open, next_opening
 from offhook.rollout.who import Target
 
 
@@ -19,7 +19,8 @@ class Plan:
 
     `rates`: ("registrar", host:port) or ("site", id) -> NOTIFYs a second. `seen` are those of "fetched" and
     "registered" that somebody tells. `again_s` is how long after a NOTIFY of unknown outcome no other one is sent: more
-    than a transaction lasts (RFC 3261 §17.1.2.2, timer F: 32 s). `tells` is False where nobody is to be told.
+    than a transaction lasts (RFC 3261 §17.1.2.2, timer F: 32 s). `tells` is False where nobody is to be told. `ahead_s`
+    is how far the clocks that people look at, which windows go by, are ahead of the one that the campaign goes by.
     """
 
     waves: tuple[Wave, ...]
@@ -31,6 +32,7 @@ class Plan:
     seen: frozenset[str] = frozenset()
     again_s: float = 120.0
     tells: bool = True
+    ahead_s: float = 0.0
 
     @property
     def asks(self) -> bool:
@@ -40,6 +42,21 @@ class Plan:
     def window(self, mac: str) -> Window | None:
         """Return when a phone may be changed; None: always."""
         return self.windows.get(self.targets[mac].site) if self.config.respects_windows else None
+
+    def is_open(self, mac: str, now: float) -> bool:
+        """Tell whether a phone may be changed now."""
+        return is_open(self.window(mac), now + self.ahead_s)
+
+    def closes_at(self, mac: str, now: float) -> float | None:
+        """Return until when it may, None for ever."""
+        found = closes_at(self.window(mac), now + self.ahead_s)
+        return None if found is None else found - self.ahead_s
+
+    def next_chance(self, mac: str, now: float) -> float | None:
+        """Return when its window opens; where it is open, and had no room, when it opens again; None: never."""
+        closing = self.closes_at(mac, now) if self.is_open(mac, now) else None
+        found = next_opening(self.window(mac), (now if closing is None else closing) + self.ahead_s)
+        return None if found is None else found - self.ahead_s
 
     def places(self, mac: str) -> tuple[Hashable, ...]:
         """Return what a phone's NOTIFY passes, as far as it has a rate."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from offhook.rollout.campaign.next import step
 from offhook.rollout.campaign.progress import PAUSED, RUNNING, Progress
@@ -18,7 +18,7 @@ from offhook.rollout.running.hands import Hands
 from offhook.rollout.running.journal import Journal
 
 _BREATH_S = 1.0
-"""How long nothing is asked at most: so soon a pause is heard, and a clock that jumped is seen."""
+"""How long nothing is asked at most: so soon a pause is heard, and a clock that was set is seen."""
 
 _GATHER_S = 0.2
 """How long answers are gathered before the next step, which goes through all phones of a wave."""
@@ -26,12 +26,18 @@ _GATHER_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """What the driver tells and asks. `wish` returns "pause" where a person wants that. `leaves` says that a wait for a
+    """What the driver tells and asks. `wants_pause` tells that a person wants one. `leaves` says that a wait for a
     maintenance window ends the run."""
 
-    wish: Callable[[], str] = lambda: ""
+    wants_pause: Callable[[], bool] = lambda: False
     show: Callable[[Progress, Action], None] = lambda progress, action: None
     leaves: bool = False
+
+
+def steady() -> Callable[[], float]:
+    """Return a clock that begins as the machine's, and goes on evenly whatever that is set to."""
+    behind = time.time() - time.monotonic()
+    return lambda: behind + time.monotonic()
 
 
 def drive(
@@ -41,11 +47,14 @@ def drive(
     hands: Hands,
     *,
     listening: Listening,
-    clock: Callable[[], float] = time.time,
+    clock: Callable[[], float],
+    wall: Callable[[], float] = time.time,
 ) -> End:
     """Carry a campaign on until it is done, stopped, paused, or left; return the action on which it ended.
 
-    Raises OffhookError where the world refuses as a whole; what was begun then is in the journal.
+    `clock` goes on evenly (see `steady`), and all that is waited for is waited for by it; maintenance windows are open
+    by `wall`, which people set. Both are seconds since the epoch. Raises OffhookError where the world refuses as a
+    whole; what was begun then is in the journal.
     """
 
     def take(rows: Iterable[Row]) -> None:
@@ -57,10 +66,10 @@ def drive(
 
     while True:
         take(hands.news(0.0, clock()))
-        if listening.wish() == "pause" and progress.condition == RUNNING:
+        if progress.condition == RUNNING and listening.wants_pause():
             take([Row(PAUSED, at=clock(), why="a person paused it")])
         now = clock()
-        asked = step(plan, progress, now)
+        asked = step(replace(plan, ahead_s=wall() - now), progress, now)
         take(asked.rows)
         action = asked.action
         listening.show(progress, action)

@@ -72,7 +72,7 @@ class RealHands:
     teller: Teller | None
     watch: Watch | None
     warn: Callable[[str], None]
-    clock: Callable[[], float] = time.time
+    clock: Callable[[], float]
     _moved: set[str] = field(default_factory=set)
     _next: list[Job] = field(default_factory=list)
 

@@ -12,13 +12,12 @@ import fcntl
 import hashlib
 import json
 import os
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from io import RawIOBase
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from offhook.problem import OffhookError
 from offhook.rollout.campaign.rows import Row
@@ -27,7 +26,6 @@ FORMAT = 1
 _SUM = ',"sum":"'
 _DIGITS = 16
 _TAIL = len(_SUM) + _DIGITS + len('"}')
-_TRIES, _PAUSE_S = 10, 0.02
 _LIKE = {"state": str, "mac": str, "at": (int, float), "to": str, "status": int, "why": str, "wave": int}
 
 
@@ -121,16 +119,33 @@ def read_journal(path: Path) -> Held | None:
         raise OffhookError(said, hint="look at its rights") from error
 
 
+class Busy(OffhookError):
+    """Another process writes the journal."""
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock of the journal at a path. Raises Busy where another process has it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # the lock is a file of its own, as compacting gives the journal's name to another one
+    with path.with_name(path.name + ".lock").open("wb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Busy(
+                f"{path}: another process writes this journal",
+                hint="one run at a time: `offhook rollout pause` lets the other one rest",
+            ) from error
+        yield
+
+
 @contextmanager
 def open_journal(path: Path, about: dict[str, Any]) -> Iterator[Journal]:
     """Yield the journal at a path; one that is there goes on, and `about` is only for a new one.
 
-    Rows that are not synced when the block ends are synced. Raises OffhookError where another process writes it.
+    Rows that are not synced when the block ends are synced. Raises Busy where another process writes it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # the lock is a file of its own, as compacting gives the journal's name to another one
-    with path.with_name(path.name + ".lock").open("wb") as lock:
-        _take(lock, path)
+    with locked(path):
         held = read_journal(path)
         if held is None or not held.size:
             _begin(path, about)
@@ -144,18 +159,6 @@ def open_journal(path: Path, about: dict[str, Any]) -> Iterator[Journal]:
             journal.sync()
         finally:
             journal._file.close()
-
-
-def is_written(path: Path) -> bool:
-    """Tell whether a process on this machine has a journal's lock."""
-    try:
-        with path.with_name(path.name + ".lock").open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # nobody has ever begun it, or may look
-        return False
-    return False
 
 
 def damaged(place: str) -> OffhookError:
@@ -189,18 +192,6 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _take(lock: BinaryIO, path: Path) -> None:
-    for _ in range(_TRIES):  # whoever looks whether it is locked locks it for a moment
-        try:
-            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(_PAUSE_S)
-    raise OffhookError(
-        f"{path}: another process writes this journal",
-        hint="one run at a time: `offhook rollout pause` lets the other one rest",
-    )
 
 
 def _line(data: dict[str, Any]) -> bytes:

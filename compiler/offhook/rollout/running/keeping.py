@@ -1,32 +1,29 @@
-"""Where a campaign is kept: what it is (campaign.json), its journal, and what a person wishes of it.
+"""Where a campaign is kept: what it is (campaign.json), its journal, and which run wrote that last.
 
-In the git folder of the fleet's repository, below `offhook/ENV`: never committed, and there for every work tree. A run
-that ends, but for a kill, leaves a copy in the environment's state, so that another machine can take the campaign up;
-a run that begins takes that copy away, because it will soon be old.
+In the git folder of the fleet's repository, below `offhook/ENV`: never committed, and there for every work tree.
+Another clone may have gone on since: the state's head names the last run, and only the journal that knows it counts.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from offhook.git.repository import open_git
 from offhook.problem import OffhookError
-from offhook.publish.roots.root import State
 from offhook.rollout.campaign.progress import Progress
 from offhook.rollout.campaign.waves import Wave
 from offhook.rollout.running.files import replace_file
-from offhook.rollout.running.journal import Journal, damaged, is_written, open_journal, parse, read_journal
+from offhook.rollout.running.journal import Journal, damaged, open_journal, read_journal
 from offhook.rollout.who import Target
 
 FORMAT = 1
-_CAMPAIGN, _JOURNAL, _WISH = "campaign.json", "journal", "wish"
-_COPIES = "campaigns"
-PAUSE = "pause"
+CAMPAIGN, JOURNAL = "campaign.json", "journal"
+_RUNS = "runs"
 _ROW = tuple(one.name for one in fields(Target))
 
 
@@ -71,8 +68,8 @@ class Keeping:
 
         One whose journal is gone is none: nobody could say how far it is.
         """
-        path = self.folder / _CAMPAIGN
-        if not (self.folder / _JOURNAL).exists():
+        path = self.folder / CAMPAIGN
+        if not (self.folder / JOURNAL).exists():
             return None
         try:
             return parse_campaign(path.read_bytes(), str(path))
@@ -83,22 +80,35 @@ class Keeping:
 
     def progress(self) -> Progress:
         """Return how far it is, by its journal; also while another process writes it."""
-        held = read_journal(self.folder / _JOURNAL)
+        held = read_journal(self.folder / JOURNAL)
         progress = Progress()
         progress.take(held.rows if held is not None else ())
         return progress
 
-    def is_worked_on(self) -> bool:
-        """Tell whether a process on this machine works on it now."""
-        return is_written(self.folder / _JOURNAL)
+    def knows(self, run: str) -> bool:
+        """Tell whether all that a run did is in the journal here: it was written, or brought, from that one."""
+        if not all((self.folder / name).exists() for name in (CAMPAIGN, JOURNAL)):
+            return False
+        try:
+            return run in (self.folder / _RUNS).read_text(encoding="utf-8").split()
+        except (OSError, UnicodeDecodeError):
+            return False
+
+    def is_begun(self) -> bool:
+        """Tell whether any run of the campaign here got as far as to ask for the environment."""
+        return (self.folder / _RUNS).exists()
+
+    def is_of(self, *runs: str) -> None:
+        """Say that the journal here knows these runs: the last one, and the one that is about to begin."""
+        replace_file(self.folder / _RUNS, "".join(f"{run}\n" for run in runs).encode())
 
     def begin(self, campaign: Campaign) -> None:
         """Put a new campaign in the place of the last one. Raises OffhookError where the disk refuses."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            for name in (_JOURNAL, _WISH):
+            for name in (JOURNAL, _RUNS):
                 (self.folder / name).unlink(missing_ok=True)
-            replace_file(self.folder / _CAMPAIGN, campaign_bytes(campaign))
+            replace_file(self.folder / CAMPAIGN, campaign_bytes(campaign))
         except OSError as error:
             raise OffhookError(
                 f"{self.folder}: {(error.strerror or 'refused').lower()}; the campaign's journal is kept there",
@@ -108,58 +118,17 @@ class Keeping:
     @contextmanager
     def journal(self, campaign: Campaign) -> Iterator[tuple[Journal, Progress]]:
         """Yield the open journal of a campaign, and how far it is. Raises OffhookError where another run writes it."""
-        with open_journal(self.folder / _JOURNAL, {"campaign": campaign.id}) as journal:
+        with open_journal(self.folder / JOURNAL, {"campaign": campaign.id}) as journal:
             if journal.held.about.get("campaign") != campaign.id:
                 raise damaged(str(journal.path))
             progress = Progress()
             progress.take(journal.held.rows)
             yield journal, progress
 
-    def wish(self, word: str = "") -> None:
-        """Leave a wish for the run that has the journal; "" takes it away."""
-        with suppress(FileNotFoundError):
-            if word:
-                (self.folder / _WISH).write_text(word, encoding="utf-8")
-            else:
-                (self.folder / _WISH).unlink()
-
-    def wished(self) -> str:
-        """Return the wish that was left, "" for none."""
-        try:
-            return (self.folder / _WISH).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError):
-            return ""
-
 
 def keeping_of(root: Path, environment: str) -> Keeping:
     """Return where an environment's campaign is kept. Raises OffhookError where the fleet is in no repository."""
     return Keeping(open_git(root).objects.parent / "offhook" / environment)
-
-
-def bring(keeping: Keeping, state: State, id_: str) -> bool:
-    """Bring a campaign that another machine left in the state here; False where it left none."""
-    about = state.read(f"{_COPIES}/{id_}/{_CAMPAIGN}")
-    content = state.read(f"{_COPIES}/{id_}/{_JOURNAL}")
-    if about is None or content is None:
-        return False
-    campaign = parse_campaign(about, f"{state.name}/{_COPIES}/{id_}")
-    if campaign.id != id_:
-        raise damaged(f"{state.name}/{_COPIES}/{id_}")
-    parse(content, f"{state.name}/{_COPIES}/{id_}/{_JOURNAL}")
-    keeping.begin(campaign)
-    replace_file(keeping.folder / _JOURNAL, content)
-    return True
-
-
-def leave(keeping: Keeping, state: State, id_: str) -> None:
-    """Leave a copy of a campaign in the state, for other machines."""
-    for name in (_CAMPAIGN, _JOURNAL):
-        state.write(f"{_COPIES}/{id_}/{name}", (keeping.folder / name).read_bytes())
-
-
-def take_away(state: State, id_: str) -> None:
-    """Take the copy out of the state: a run begins, and will know more than it."""
-    state.delete([f"{_COPIES}/{id_}/{name}" for name in (_JOURNAL, _CAMPAIGN)])
 
 
 def campaign_bytes(campaign: Campaign) -> bytes:
@@ -188,5 +157,6 @@ def parse_campaign(content: bytes, place: str) -> Campaign:
         return Campaign(**{**body, "allowed": tuple(body["allowed"])}, waves=waves, targets=targets)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise OffhookError(
-            f"{place} is damaged: it is not what offhook wrote", hint="offhook rollout revert goes back without it"
+            f"{place} is damaged: it is not what offhook wrote",
+            hint="move it away, and run `offhook rollout resume` or `revert`: the state knows who was switched",
         ) from error

@@ -23,7 +23,7 @@ from offhook.publish.carry.publication import Publication
 from offhook.publish.plan.prepared import Prepared
 from offhook.publish.releases.recording import record_waiting, released_by
 from offhook.publish.state.head import Intent, read_json
-from offhook.publish.state.hold import Hold, Patience
+from offhook.publish.state.hold import Hold, Lost, Patience
 from offhook.rollout.campaign.next import resume as rows_of_resume
 from offhook.rollout.campaign.progress import (
     ENDED,
@@ -39,16 +39,18 @@ from offhook.rollout.campaign.progress import (
 )
 from offhook.rollout.campaign.rows import Row
 from offhook.rollout.campaign.steps import Action, Done, Plan, Wait
-from offhook.rollout.running.driver import Listening, drive
+from offhook.rollout.running.copies import Copies
+from offhook.rollout.running.driver import Listening, drive, steady
 from offhook.rollout.running.fetched import Watch
 from offhook.rollout.running.hands import Look, RealHands
 from offhook.rollout.running.journal import Journal
-from offhook.rollout.running.keeping import PAUSE, Campaign, Keeping, leave, take_away
+from offhook.rollout.running.keeping import Campaign, Keeping
 from offhook.rollout.running.planning import Manner
 from offhook.rollout.running.teller import Route, Teller
 
 _REVERT = "/revert"
 USUAL = Patience()
+_HEAR_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,27 +120,28 @@ def start(
     )
     about(campaign)
     desk.keeping.begin(campaign)
-    return _run(prepared, plan, campaign, desk, campaign.id, lambda progress: [])
+    return _run(prepared, plan, campaign, desk, campaign.id, lambda progress, now: [])
 
 
 def go_on(prepared: Prepared, plan: Plan, campaign: Campaign, desk: Desk, *, opened: str) -> Ran:
     """Take a standing campaign up again, with its plan. Raises OffhookError where the tree is not what it was."""
-    if prepared.survey.sealed != campaign.sealed or (campaign.opened and opened != campaign.opened):
-        raise OffhookError(
-            "the tree is not the one that this rollout began with: secrets have changed, or this is another offhook",
-            hint=f"offhook rollout revert {campaign.environment}, then deploy anew",
-        )
 
-    def rows(progress: Progress) -> list[Row]:
+    def rows(progress: Progress, now: float) -> list[Row]:
         if progress.reverted:
             raise OffhookError(
                 "this rollout is being reverted",
                 hint=f"offhook rollout revert {campaign.environment} goes on with that",
             )
+        if prepared.survey.sealed != campaign.sealed or (campaign.opened and opened != campaign.opened):
+            raise OffhookError(
+                "the tree is not the one that this rollout began with: "
+                "secrets have changed, or this is another offhook",
+                hint=f"offhook rollout revert {campaign.environment}, then deploy anew",
+            )
         if progress.condition not in (STOPPED, PAUSED):
             return []
         waive = _gate_of(campaign, progress) if progress.condition == STOPPED else 0
-        return rows_of_resume(progress, time.time(), waive=waive)
+        return rows_of_resume(progress, now, waive=waive)
 
     return _run(prepared, plan, campaign, desk, campaign.id, rows)
 
@@ -146,8 +149,8 @@ def go_on(prepared: Prepared, plan: Plan, campaign: Campaign, desk: Desk, *, ope
 def revert(prepared: Prepared, plan: Plan, campaign: Campaign, desk: Desk) -> Ran:
     """Switch every phone back that a standing campaign switched; `prepared` publishes the release before it."""
 
-    def rows(progress: Progress) -> list[Row]:
-        return [] if progress.reverted else [Row(REVERTING, at=time.time(), why="a person reverted it")]
+    def rows(progress: Progress, now: float) -> list[Row]:
+        return [] if progress.reverted else [Row(REVERTING, at=now, why="a person reverted it")]
 
     return _run(prepared, plan, campaign, desk, campaign.id + _REVERT, rows)
 
@@ -184,6 +187,7 @@ def recover(prepared: Prepared, plan: Plan, keeping: Keeping, intent: Intent, *,
     keeping.begin(campaign)
     with keeping.journal(campaign) as (journal, _):
         journal.add(rows)
+    keeping.is_of(intent.id)
     return campaign
 
 
@@ -220,28 +224,34 @@ def _run(
     campaign: Campaign,
     desk: Desk,
     name: str,
-    first: Callable[[Progress], list[Row]],
+    first: Callable[[Progress, float], list[Row]],
 ) -> Ran:
     warnings: list[str] = []
+    run, copies, clock = secrets.token_hex(8), Copies(prepared.state, campaign.id), steady()
     with ExitStack() as stack:
         journal, progress = stack.enter_context(desk.keeping.journal(campaign))
-        desk.keeping.wish("")
-        rows = first(progress)
+        if progress.phones:
+            progress.begin_again(clock())
+        rows = first(progress, clock())
+        former = _former_run(prepared, campaign, desk.keeping)
         is_resumed = bool(progress.phones)
         teller = None
         if desk.route is not None and any(one.is_addressed for one in plan.targets.values()):
             teller = stack.enter_context(Teller(desk.route, plan.rates, resumed=is_resumed))
-        hold = stack.enter_context(hold_of(prepared, patience=desk.patience, say=desk.warn, campaign=name))
-        stack.enter_context(_copied(prepared, campaign, desk, hold, journal))
+        desk.keeping.is_of(former, run)
+        hold = stack.enter_context(hold_of(prepared, patience=desk.patience, say=desk.warn, campaign=name, run=run))
+        if former:
+            copies.forget(former)
+        stack.enter_context(_copied(copies, desk.keeping, hold, journal, run))
         journal.add(rows)
         journal.sync()
         progress.take(rows)
         publication = begin(prepared, hold, processes=desk.processes, progress=desk.files)
-        hands = RealHands(plan, publication, desk.look, teller, desk.watch, desk.warn)
-        listening = Listening(lambda: PAUSE if desk.keeping.wished() == PAUSE else "", desk.show, desk.leaves)
+        hands = RealHands(plan, publication, desk.look, teller, desk.watch, desk.warn, clock)
+        listening = Listening(_heard(copies), desk.show, desk.leaves)
         try:
             publication.upload()
-            action = drive(plan, progress, journal, hands, listening=listening)
+            action = drive(plan, progress, journal, hands, listening=listening, clock=clock)
         except KeyboardInterrupt:
             return Ran(campaign, progress, "it was interrupted", interrupted=True)
         if not isinstance(action, Done):
@@ -249,8 +259,34 @@ def _run(
             return Ran(campaign, progress, action.why, is_waiting=waits)
         journal.compact(list(progress.rows()))
         release = _finish(prepared, publication, campaign, is_revert=name != campaign.id)
+        with suppress(OffhookError):  # a wish that came too late harms nobody
+            copies.forget(run)
         warnings += filter(None, [record_waiting(prepared.root, prepared.state, hold.head)])
     return Ran(campaign, progress, action.why, release, reverted=name != campaign.id, warnings=tuple(warnings))
+
+
+def _former_run(prepared: Prepared, campaign: Campaign, keeping: Keeping) -> str:
+    """The last run of a campaign that stands, "" where it begins. Raises Lost where the journal here is not its own."""
+    intent = prepared.before.head.intent
+    if campaign_id(intent) != campaign.id or intent is None:
+        return ""
+    if not keeping.knows(intent.id):
+        raise Lost(f"{intent.owner} went on with this rollout meanwhile", hint="look at its status, and run this again")
+    return intent.id
+
+
+def _heard(copies: Copies) -> Callable[[], bool]:
+    """Whether a person wants a pause: the state is asked every other second."""
+    asked = time.monotonic()
+
+    def heard() -> bool:
+        nonlocal asked
+        if time.monotonic() - asked < _HEAR_S:
+            return False
+        asked = time.monotonic()
+        return copies.wants_pause()
+
+    return heard
 
 
 def _finish(prepared: Prepared, publication: Publication, campaign: Campaign, *, is_revert: bool) -> int:
@@ -264,16 +300,15 @@ def _finish(prepared: Prepared, publication: Publication, campaign: Campaign, *,
 
 
 @contextmanager
-def _copied(prepared: Prepared, campaign: Campaign, desk: Desk, hold: Hold, journal: Journal) -> Iterator[None]:
-    """Take the copy for other machines away, and leave a new one where the campaign stands after the run."""
-    take_away(prepared.state, campaign.id)
+def _copied(copies: Copies, keeping: Keeping, hold: Hold, journal: Journal, run: str) -> Iterator[None]:
+    """Leave a copy for other machines where the campaign stands after the run."""
     try:
         yield
     finally:
         if hold.head.intent is not None:
             with suppress(OffhookError):
                 journal.sync()
-                leave(desk.keeping, prepared.state, campaign.id)
+                copies.leave(keeping, run)
 
 
 def _gate_of(campaign: Campaign, progress: Progress) -> int:
