@@ -10,8 +10,10 @@ import multiprocessing
 import os
 import shutil
 import signal
+import subprocess
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
@@ -21,9 +23,11 @@ from xml.etree import ElementTree
 
 import pytest
 
+import peers
 import repositories
 import sip_peers
 from deploys import Works, mac, user
+from labs import OFFHOOK
 from offhook.publish.plan.gate import choose_fleet
 from offhook.publish.plan.prepared import Prepared, prepare
 from offhook.publish.releases.outcomes import outcomes_of
@@ -119,6 +123,8 @@ def test_the_budget_stops_it_and_it_says_who_has_what(tmp_path: Path, layout: st
         assert works.has("2") == set()
         assert works.has("1") == set(range(1, 13))
         assert len(phones.told) == before + len(named)
+        told = {one.mac: (one.state, one.why[:14]) for one in outcomes_of(works.root, "lab", 1)}
+        assert told == dict.fromkeys(named, ("answered", "the rollout of"))
         assert [one.number for one in read_releases(works.root, "lab")] == [1]
         code, report = works.report("deploy", "lab")
         assert (code, works.has("2")) == (0, set(range(1, 13)))
@@ -387,6 +393,43 @@ def test_who_fetched_is_seen_in_the_access_log(tmp_path: Path) -> None:
         }
 
 
+def test_the_lab_server_tells_who_fetched(tmp_path: Path) -> None:
+    """Virtual phones look at every file by HTTP, and are no phones; two real ones fetch, one while nobody watches."""
+    log, port = tmp_path / "lab.log", peers.free_port()
+    gate = {"answered": "0%", "fetched": "40%", "wait": "3 s"}
+
+    def fetch(*numbers: int) -> None:
+        for number in numbers:
+            asked = urllib.request.Request(f"http://127.0.0.1:{port}/{mac(number)}.cfg", headers={"User-Agent": "FIP"})
+            urllib.request.urlopen(asked).read()
+
+    with farm(lambda who: 403) as phones, ExitStack() as stack:
+        works = Works(
+            tmp_path, phones.port, count=5, waves=[{"rest": True}], failures=100, gate=gate, access_log=str(log)
+        )
+        refused = works.run("deploy", "lab")  # nothing changes
+        assert refused.returncode == 1
+        assert "no such file" in refused.stderr
+        out = stack.enter_context(log.open("w"))
+        serve = [str(OFFHOOK), "serve", "--from", str(works.served), "--host", "127.0.0.1", "--no-pnp", "--tftp", "off"]
+        lab = subprocess.Popen([*serve, "--http", str(port), "--format", "json"], stdout=out)
+        stack.callback(lab.wait)
+        stack.callback(lab.terminate)
+        wait_for(lambda: "listening" in log.read_text())
+        works.files["fleet.yaml"]["environments"]["lab"]["url"] = f"http://127.0.0.1:{port}/"
+        works.files["fleet.yaml"]["environments"]["lab"]["accept"] = ["plain-secret-transport"]
+        works.commit("2")
+        code, report = works.report("deploy", "lab")
+        assert (code, {one["state"] for one in report["phones"]}) == (1, {"gave-up"})
+        assert "0 of 5 fetched, 40% are asked for" in report["why"]
+        assert log.read_text().count("offhook virtual phone") >= 5
+        fetch(1, 2)
+        wait_for(lambda: log.read_text().count('"FIP"') == 2)
+        code, report = works.report("rollout", "resume", "lab")
+        states = {one["mac"]: one["state"] for one in report["phones"]}
+        assert (code, [number for number in range(1, 6) if states[mac(number)] == "fetched"]) == (0, [1, 2])
+
+
 def test_metrics_for_prometheus(tmp_path: Path) -> None:
     with farm() as phones:
         works = Works(tmp_path, phones.port, waves=THREE)
@@ -395,6 +438,9 @@ def test_metrics_for_prometheus(tmp_path: Path) -> None:
         lines = (tmp_path / "offhook.prom").read_text().splitlines()
         assert 'offhook_rollout_phones{environment="lab",state="answered"} 12' in lines
         assert 'offhook_rollout_condition{environment="lab",condition="ended"} 1' in lines
+        works.commit("3")
+        refused = works.run("deploy", "lab", "--metrics", str(tmp_path / "nowhere/offhook.prom"))
+        assert (refused.returncode, "there is no folder" in refused.stderr, works.has("3")) == (1, True, set())
 
 
 def test_a_damaged_journal_can_be_moved_away(tmp_path: Path) -> None:

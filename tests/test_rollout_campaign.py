@@ -5,14 +5,16 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta, timezone
+from datetime import UTC, timedelta, timezone
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from offhook.review.forecast import forecast_line
 from offhook.rollout.campaign.config import config_of
+from offhook.rollout.campaign.forecast import forecast
 from offhook.rollout.campaign.next import resume, step
 from offhook.rollout.campaign.progress import (
     ABSENT,
@@ -286,6 +288,41 @@ def test_a_question_whose_answer_is_lost_is_put_again() -> None:
     world.now = at
     assert isinstance(world.run(), Done)
     assert world.asked == [(at + world.plan.again_s, mac)]
+
+
+@given(
+    count=st.integers(1, 120),
+    without=st.integers(0, 4),
+    shared=st.integers(0, 10),
+    night=st.booleans(),
+    asks=st.booleans(),
+    verifies=st.booleans(),
+)
+@settings(max_examples=60, deadline=None)
+def test_a_forecast_comes_true(count: int, without: int, shared: int, night: bool, asks: bool, verifies: bool) -> None:
+    """Where every phone answers at once."""
+    found = targets_of(count, without=without, shared=shared, site="berlin" if night else "")
+    gate = {"wait": "30 s", **({"registered": "0%"} if asks else {})}
+    plan = plan_of(found, night=night, gate=gate, verify=verifies)
+    expected = forecast(plan, START)
+    world = World(plan)
+    assert isinstance(world.run(), Done)
+    assert expected.done_at is not None
+    assert expected.never == ()
+    assert world.now == pytest.approx(expected.done_at, abs=len(plan.waves) + 1 + 3 / RATE * shared)
+    hear = {mac: {*found[mac].also} for mac in found}
+    for one in expected.waves:
+        assert one.others == len(set().union(*(hear[mac] for mac in one.wave.macs)) - {*one.wave.macs})
+
+
+def test_a_forecast_says_what_cannot_be() -> None:
+    """One NOTIFY in an hour does not fit into windows of half an hour."""
+    narrow = Window(frozenset(range(7)), 22 * 60, 22 * 60 + 30, UTC)
+    plan = plan_of(targets_of(3, site="berlin"))
+    plan = replace(plan, windows={"berlin": narrow}, rates={("site", "berlin"): 1 / 3600})
+    found = forecast(plan, START)
+    assert (found.done_at, found.never) == (None, ("berlin",))
+    assert "no maintenance window of berlin has room" in forecast_line(found, START, restarts=None)
 
 
 @dataclass

@@ -45,6 +45,7 @@ def test_everything_that_can_be_said(tmp_path: Path) -> None:
             {"rest": "true"},
         ],
         "gate": {"answered": "80%", "fetched": "70%", "registered": "100%", "wait": "90 s"},
+        "access_log": "/var/log/nginx/access.log",
         "failures": "7",
         "verify": "false",
         "window": "ignore",

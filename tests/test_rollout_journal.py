@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from offhook.problem import OffhookError
+from offhook.review.serve import entry_json
 from offhook.rollout.campaign.progress import (
     ANSWERED,
     FETCHED,
@@ -28,6 +30,8 @@ from offhook.rollout.campaign.progress import (
 from offhook.rollout.campaign.rows import Row
 from offhook.rollout.running.fetched import Watch
 from offhook.rollout.running.journal import head_of, line_of, open_journal, parse, read_journal
+from offhook.serve.desk import Event
+from offhook.serve.lab import Line
 
 PHONE_WORDS = (SWITCHING, SWITCHED, VERIFIED, SENT, ANSWERED, GAVE_UP, WRONG, UNTOLD, FETCHED, FORGIVEN)
 ABOUT = {"campaign": "one"}
@@ -176,3 +180,77 @@ def test_who_fetched_is_read_from_an_access_log(tmp_path: Path) -> None:
     assert watch.seen() == []
     assert log(LINE.format("/0021f2000007.cfg", 200)) == ["0021f2000007"]
     assert Watch(tmp_path / "nothing").seen() == []
+
+
+OWN = '127.0.0.1 - - [x] "GET /0021f2000001.cfg HTTP/1.1" 200 9 "-" "offhook virtual phone"\n'
+BARE = '127.0.0.1 - - [x] "GET /0021f2000002.cfg HTTP/1.1" 200 9\n'
+QUOTED = '10.0.0.7 - - [x] "GET /0021f2000003.cfg HTTP/1.1" 200 9 "a\\"b" "a \\"phone\\"" TLSv1.2\n'
+
+
+def by_lab(mac: str, protocol: str, agent: str, **said: object) -> str:
+    event = Event(protocol, "10.0.0.7", mac, f"phones/{mac}.0a1b2c3d.cfg", "ok", 9, user_agent=agent)
+    return entry_json(Line(replace(event, **said), 1.5, "Empfang", "current")) + "\n"  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("own", "seen"),
+    [
+        ("https", ["0021f2000003", "0021f2000004", "0021f2000005"]),
+        ("tftp", ["0021f2000002", "0021f2000003", "0021f2000004"]),
+        ("", ["0021f2000002", "0021f2000003", "0021f2000004", "0021f2000005"]),
+    ],
+)
+def test_offhook_is_no_phone_that_fetched(tmp_path: Path, own: str, seen: list[str]) -> None:
+    """Its virtual phones look at each switched phone's files: what they fetch, or may have, is no phone's."""
+    path = tmp_path / "access.log"
+    path.write_text("")
+    watch = Watch(path, own)
+    lab = [
+        by_lab("0021f2000001", "http", "offhook virtual phone"),
+        by_lab("0021f2000004", "http", "Flyingvoice FIP14G"),
+        by_lab("0021f2000005", "tftp", ""),
+        by_lab("0021f2000006", "http", "Flyingvoice FIP14G", whole=False),
+        by_lab("0021f2000007", "http", "Flyingvoice FIP14G", result="unauthorized"),
+        by_lab("0021f2000008", "http", "Flyingvoice FIP14G", name="0021f2000008.boot"),
+        '{"kind": "note", "text": "x"}\n{"kind"\n{}\n',
+    ]
+    path.write_text("".join([OWN, BARE, QUOTED, *lab]))
+    assert sorted(watch.seen()) == seen
+
+
+def test_what_was_fetched_while_nobody_watched_is_seen(tmp_path: Path) -> None:
+    path, kept = tmp_path / "access.log", tmp_path / "watched"
+    path.write_text(LINE.format("/0021f2000001.cfg", 200))
+    first = Watch(path, kept=kept)
+    with path.open("a") as file:
+        file.write(LINE.format("/0021f2000002.cfg", 200) + LINE.format("/0021f2000003.cfg", 200)[:50])
+    assert first.seen() == ["0021f2000002"]
+    first.keep()
+    with path.open("a") as file:
+        file.write(LINE.format("/0021f2000003.cfg", 200)[50:])
+    again = Watch(path, kept=kept)
+    again.go_on()
+    assert again.seen() == ["0021f2000003"]
+    assert Watch(path, kept=kept).seen() == []  # another campaign
+    kept.write_text("junk")
+    lost = Watch(path, kept=kept)
+    lost.go_on()
+    assert lost.seen() == []
+
+
+def test_a_log_that_tells_nothing_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "access.log"
+    with pytest.raises(OffhookError, match="no such file"):
+        Watch(path).doubt()
+    for text, own, said in (
+        ("", "http", ""),
+        (OWN, "http", ""),
+        (QUOTED + BARE, "", ""),
+        (BARE, "tftp", ""),
+        (BARE, "http", "no User-Agent"),
+        ("GET /0021f2000001.cfg 200\n", "", "not in the common or combined format"),
+        (by_lab("0021f2000004", "tftp", ""), "tftp", ""),
+    ):
+        path.write_text(text)
+        assert said in (found := Watch(path, own).doubt())
+        assert bool(said) == bool(found)

@@ -494,6 +494,27 @@ WRONG: list[tuple[str, str, list[str]]] = [
     ),
     (
         "fleet",
+        "environments:\n  lab:\n    rollout:\n      waves:\n        - {phones: 1, share: 2%}\n        - {}\n",
+        [
+            "5:11 environments.lab.rollout.waves.0: a wave is chosen by one word, found phones and share [key-words]",
+            "6:11 environments.lab.rollout.waves.1: 1 is empty [bad-value] -> say a value or remove the line",
+        ],
+    ),
+    (
+        "fleet",
+        "environments:\n  lab:\n    rollout: {gate: {fetched: 50%}}\n",
+        ['3:5 environments.lab.rollout: missing key "access_log" [missing-key]'],
+    ),
+    (
+        "fleet",
+        "notify: {via: 'sip:pbx;transport=ws'}\n",
+        [
+            '1:15 notify.via: "sip:pbx;transport=ws" is no SIP address such as sip:pbx.example.com;transport=tcp '
+            "(udp, tcp and tls are spoken) [bad-value]"
+        ],
+    ),
+    (
+        "fleet",
         "notify: {route: freeswitch, host: pbx}\n",
         ['1:1 notify: missing key "password" [missing-key]'],
     ),
@@ -521,7 +542,7 @@ WRONG: list[tuple[str, str, list[str]]] = [
             f"5:14 environments.Lab.publish: publish holds a password in the clear [clear-secret] -> {URL_HINT}",
             '6:15 environments.Lab.worktree: "yes" is not true or false [wrong-type] -> write true',
             '7:19 environments.Lab.notify.via: "pbx" is no SIP address such as sip:pbx.example.com;transport=tcp'
-            " [bad-value]",
+            " (udp, tcp and tls are spoken) [bad-value]",
             '7:30 environments.Lab.notify.rate: "20" is no rate such as 20/s, 600/min or 1000/h [bad-value]',
             '8:21 environments.Lab.phones.macs.0: "0021" is no MAC address: 12 hex digits are expected [bad-mac]',
             '9:12 environments.b.url: "ldap://h/" is no address that a phone can fetch from: tftp://, ftp://,'

@@ -169,6 +169,8 @@ def _faults(error: Any, place: Place, *, is_key: bool) -> Iterator[_Fault]:
         for name in wanted.keys() & mapping.keys():
             message = f"{name} goes with {' and '.join(wanted[name])} only"
             yield _Fault("key-words", (*place, name), True, message)
+    elif error.validator == "maxProperties":
+        yield _Fault("key-words", place, True, f"a wave is chosen by one word, found {' and '.join(mapping)}")
     elif error.validator == "uniqueItems":
         at = next(at for at, one in enumerate(mapping) if one in mapping[:at])
         message = f"{_shown(mapping[at])} stands twice"

@@ -1,4 +1,5 @@
-"""What a tree needs to know of its environment: an address for phonebooks, one to pin, a place for the state."""
+"""What a tree needs to know of its environment: an address for phonebooks, one to pin, a place for the state; and
+waves that take somebody."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from offhook.problem import Problem
 
 
 def check(subject: Subject) -> Iterator[Problem]:
-    """Yield phonebook-url, too-many-phonebooks, pin-without-url and publish-without-state."""
+    """Yield phonebook-url, too-many-phonebooks, pin-without-url, publish-without-state and empty-wave."""
     yield from _phonebooks(subject)
     fleet = subject.inventory.fleet
     for name, environment in fleet.environments.items():
@@ -31,6 +32,16 @@ def check(subject: Subject) -> Iterator[Problem]:
                 f'environment "{name}" publishes to a server, and has no place for its manifest',
                 path=dotted("environments", name, "publish"),
                 hint="state: an address that phones cannot fetch from, such as s3://acme-state/phones",
+            )
+        waves = environment.rollout.get("waves", ())
+        rest = next((at for at, wave in enumerate(waves) if "rest" in wave), len(waves))
+        for at in range(rest + 1, len(waves)):
+            yield found(
+                "empty-wave",
+                mark(fleet, "environments", name, "rollout", "waves", at),
+                "no phone is left for this wave: the rest is in one before it",
+                path=dotted("environments", name, "rollout", "waves", at),
+                hint="rest comes last",
             )
 
 

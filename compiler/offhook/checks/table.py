@@ -35,7 +35,7 @@ _SCHEMA = {
     "missing-key": (ERROR, "a key that the schema wants is not there"),
     "wrong-type": (ERROR, "a value of the wrong type"),
     "bad-value": (ERROR, "a value that the schema does not allow"),
-    "key-words": (ERROR, "a line key says one thing that it does"),
+    "key-words": (ERROR, "a line key says one thing that it does, and a wave one that it takes"),
     "null-value": (ERROR, "nothing is said where a value is wanted"),
     "bad-id": (ERROR, "an id of letters that are not allowed"),
     "bad-mac": (ERROR, "a MAC address that is none"),
@@ -68,6 +68,7 @@ _LINKS = {
     "site-subnet": (ERROR, "a site's subnet that is none, or that another site has, too"),
     "pin-without-url": (ERROR, "pin without an address to pin"),
     "publish-without-state": (ERROR, "a server to publish to, and no place for the manifest"),
+    "empty-wave": (ERROR, "a wave after the one that takes the rest"),
 }
 # settings
 _SETTINGS = {

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from offhook.publish.plan.prepared import Prepared
     from offhook.rollout.campaign.progress import Progress
     from offhook.rollout.campaign.steps import Action
+    from offhook.rollout.running.fetched import Watch
     from offhook.rollout.running.keeping import Campaign, Keeping
     from offhook.rollout.running.planning import Manner
     from offhook.rollout.running.run import Desk, Ran
@@ -48,13 +49,21 @@ def desk_of(
     ca: Path | None,
     leave: bool,
     show: Callable[[Progress, Action], None],
+    judges: bool = True,
 ) -> Desk:
-    """Return what a campaign is run with. Raises OffhookError where a password cannot be opened."""
+    """Return what a campaign is run with; `judges` says that gates are passed.
+
+    Raises OffhookError where a password cannot be opened, and where a gate asks who fetched and nobody can tell.
+    """
+    from urllib.parse import urlsplit
+
     from offhook.parallel import available_processes
     from offhook.phone.request import FetchOptions
     from offhook.publish.tree.opening import open_by
+    from offhook.rollout.campaign.config import config_of
     from offhook.rollout.routes.table import notify_of, open_route
     from offhook.rollout.running.fetched import Watch
+    from offhook.rollout.running.keeping import WATCHED
     from offhook.rollout.running.looking import Looking, look_of
     from offhook.rollout.running.planning import access_log
     from offhook.rollout.running.run import Desk
@@ -69,17 +78,35 @@ def desk_of(
     if environment.url and manner.verifies:
         options = FetchOptions(ca_file=str(ca) if ca else None)
         look = look_of(prepared, Looking(environment.url, options, available_processes()))
-    log = access_log(environment)
+    log, watch = access_log(environment), None
+    if log:
+        own = urlsplit(environment.url).scheme if environment.url and look is not None else ""
+        watch = Watch(root / log, own, keeping.folder / WATCHED)
+        _tell_of_log(watch, is_needed=judges and config_of(environment.rollout).gate.fetched is not None)
     return Desk(
         keeping,
         look,
         (lambda: open_route(said, root=root, password=password)) if manner.tells else None,
-        Watch(root / log) if log else None,
+        watch,
         warn,
         show,
         leaves=leave,
         processes=available_processes(),
     )
+
+
+def _tell_of_log(watch: Watch, *, is_needed: bool) -> None:
+    """Warn where nobody will be seen to fetch. Raises OffhookError where the log cannot be read, and has to be."""
+    from offhook.problem import OffhookError
+
+    try:
+        doubt = watch.doubt()
+    except OffhookError as error:
+        if is_needed:
+            raise
+        doubt = error.message
+    if doubt:
+        warn(doubt)
 
 
 def former_of(settings: Globals, prepared: Prepared) -> Fleet | None:
@@ -104,6 +131,11 @@ class Screen:
     """Shows how a campaign goes: a line that changes on a terminal, a line a step elsewhere; and the metrics file."""
 
     def __init__(self, *, quiet: bool, metrics: Path | None) -> None:
+        """Raise OffhookError where the metrics file has no folder."""
+        from offhook.problem import OffhookError
+
+        if metrics is not None and not metrics.parent.is_dir():
+            raise OffhookError(f"{metrics}: there is no folder {metrics.parent}", hint=f"mkdir -p {metrics.parent}")
         self._quiet = quiet
         self._metrics = metrics
         self._last = ""
@@ -116,12 +148,11 @@ class Screen:
 
     def __call__(self, progress: Progress, action: Action) -> None:
         """Show what is done next."""
-        from offhook.review.rollout import action_line, metrics
-        from offhook.rollout.running.files import replace_file
+        from offhook.review.rollout import action_line
 
-        if self._metrics is not None and self._campaign is not None and time.monotonic() - self._at > _METRICS_S:
+        if time.monotonic() - self._at > _METRICS_S:
             self._at = time.monotonic()
-            replace_file(self._metrics, metrics(self._campaign, progress, worked_on=True).encode())
+            self._write(progress, worked_on=True)
         line = action_line(action)
         if self._quiet or not line or line == self._last:
             return
@@ -133,13 +164,23 @@ class Screen:
 
     def end(self, progress: Progress) -> None:
         """Clear the line, and write the metrics as they are now."""
+        if self._last and sys.stderr.isatty():
+            click.echo("\r\x1b[K", err=True, nl=False)
+        self._write(progress, worked_on=False)
+
+    def _write(self, progress: Progress, *, worked_on: bool) -> None:
+        """Write the metrics; where that is refused, a rollout goes on without them."""
+        from offhook.problem import OffhookError
         from offhook.review.rollout import metrics
         from offhook.rollout.running.files import replace_file
 
-        if self._last and sys.stderr.isatty():
-            click.echo("\r\x1b[K", err=True, nl=False)
-        if self._metrics is not None and self._campaign is not None:
-            replace_file(self._metrics, metrics(self._campaign, progress).encode())
+        if self._metrics is None or self._campaign is None:
+            return
+        try:
+            replace_file(self._metrics, metrics(self._campaign, progress, worked_on=worked_on).encode())
+        except OffhookError as error:
+            warn(f"{error.message}: there are no metrics any more")
+            self._metrics = None
 
 
 def ended(ran: Ran, root: Path, screen: Screen, style: str) -> int:

@@ -124,8 +124,8 @@ def deploy(
 
 def _plan(prepared: Prepared, plan: SavedPlan, found: Forecast, style: str) -> str:
     """The plan as `publish` shows it, and the forecast."""
+    from offhook.review.forecast import forecast_data, forecast_text, restarts_of
     from offhook.review.publish import plan_json, plan_text
-    from offhook.review.rollout import forecast_data, forecast_text, restarts_of
 
     now = time.time()
     restarts = None if prepared.diff is None else restarts_of(prepared.diff.phones)

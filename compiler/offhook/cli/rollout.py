@@ -168,7 +168,7 @@ def revert(settings: Globals, environment: str, leave: bool, ca: Path | None, me
         plan = replace(plan_of(prepared, campaign.targets, manner), waves=campaign.waves)
         screen = Screen(quiet=settings.quiet, metrics=metrics)
         screen.about(campaign)
-        desk = desk_of(settings, prepared, standing.keeping, manner, ca=ca, leave=leave, show=screen)
+        desk = desk_of(settings, prepared, standing.keeping, manner, ca=ca, leave=leave, show=screen, judges=False)
         return ended(go_back(prepared, plan, campaign, desk), root, screen, style)
 
 

@@ -22,6 +22,10 @@ CFG = "cfg"
 RESOURCE = "resource"
 
 
+VIRTUAL_PHONE = "offhook virtual phone"
+"""What a virtual phone says it is, by HTTP, where it is told nothing else: so it is known in logs."""
+
+
 @dataclass(frozen=True, slots=True)
 class FetchOptions:
     """How the phone fetches.
@@ -38,7 +42,7 @@ class FetchOptions:
     allow_other_hosts: bool = False
     timeout_s: float = 10.0
     max_bytes: int = 4 * 1024 * 1024
-    user_agent: str = "offhook virtual phone"
+    user_agent: str = VIRTUAL_PHONE
 
 
 @dataclass(frozen=True, slots=True)

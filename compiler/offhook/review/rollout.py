@@ -1,4 +1,4 @@
-"""A campaign for people and programs: the forecast, how far it is, and what became of each phone. Pure functions."""
+"""A campaign for people and programs: how far it is, and what became of each phone. Pure functions."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ import csv
 import io
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from click import style
 
-from offhook.diff.change import LIKELY, UNKNOWN, PhoneChange
 from offhook.review.words import count
-from offhook.rollout.campaign.forecast import Expected, Forecast
 from offhook.rollout.campaign.gate import counts
 from offhook.rollout.campaign.progress import (
     ANSWERED,
@@ -55,75 +53,6 @@ _CONDITIONS = {
     REVERTING: ("is being reverted", "yellow"),
     ENDED: ("is done", "green"),
 }
-
-
-def restarts_of(phones: Iterable[PhoneChange]) -> tuple[int, int]:
-    """Return how many phones are likely to restart, and of how many nobody knows."""
-    words = Counter(one.restart for one in phones)
-    return words[LIKELY], words[UNKNOWN]
-
-
-def forecast_line(found: Forecast, now: float, *, restarts: tuple[int, int] | None) -> str:
-    """Return the forecast in a line: "312 phones, 9 sites, 4 waves, done in 26 min, 14 likely to restart".
-
-    `restarts` are how many are likely to, and of how many nobody knows; None where nothing was compared.
-    """
-    parts = [count(found.phones, "phone"), count(found.sites, "site"), count(len(found.waves), "wave")]
-    parts.append(
-        "no maintenance window opens for some"
-        if found.done_at is None
-        else f"done in {span(max(1.0, found.done_at - now))}"
-    )
-    if not found.tells:
-        parts.append("nobody is told")
-    elif found.untold:
-        parts.append(f"{found.untold:,} without an account to tell")
-    if restarts is None:
-        return ", ".join([*parts, "restarts are not known"])
-    likely, unknown = restarts
-    parts += [f"{likely:,} likely to restart"] if likely or not unknown else []
-    parts += [f"{unknown:,} with restart not known"] if unknown else []
-    return ", ".join(parts)
-
-
-def forecast_text(found: Forecast, now: float, *, restarts: tuple[int, int] | None) -> str:
-    """Return the forecast: a line, and a line a wave."""
-    lines = [style(forecast_line(found, now, restarts=restarts), bold=True)]
-    width = max((len(one.wave.name) for one in found.waves), default=0)
-    for one in found.waves:
-        when = _when(one, now)
-        lines.append(f"  {one.wave.number}  {one_line(one.wave.name):<{width}}  {len(one.wave.macs):>7,}  {when}")
-    return "\n".join(lines)
-
-
-def _when(one: Expected, now: float) -> str:
-    """When a wave begins and how long it takes; what takes less than a second takes no time."""
-    if one.begins is None or one.ends is None:
-        return "never"
-    begins = f"in {span(one.begins - now)}" if one.begins - now >= 1 else "at once"
-    return f"{begins}, for {span(one.ends - one.begins)}" if one.ends - one.begins >= 1 else begins
-
-
-def forecast_data(found: Forecast, now: float, *, restarts: tuple[int, int] | None) -> dict[str, Any]:
-    """Return the forecast as plain data; times in seconds from now, null where nobody can tell."""
-    return {
-        "phones": found.phones,
-        "sites": found.sites,
-        "untold": found.untold,
-        "restarts": None if restarts is None else restarts[0],
-        "restarts_unknown": None if restarts is None else restarts[1],
-        "done_in_s": None if found.done_at is None else round(found.done_at - now),
-        "waves": [
-            {
-                "number": one.wave.number,
-                "name": one.wave.name,
-                "phones": len(one.wave.macs),
-                "begins_in_s": None if one.begins is None else round(one.begins - now),
-                "ends_in_s": None if one.ends is None else round(one.ends - now),
-            }
-            for one in found.waves
-        ],
-    }
 
 
 def status_text(campaign: Campaign, progress: Progress, *, why: str = "", worked_on: bool = False) -> str:
@@ -259,16 +188,6 @@ def action_line(action: Action) -> str:
     if isinstance(action, Wait) and action.until is not None:
         return one_line(action.why)
     return ""
-
-
-def span(seconds: float) -> str:
-    """Return a time in words, in two units at most: 40 s, 26 min, 3 h 20 min, 2 d 4 h."""
-    whole = max(0, round(seconds))
-    for unit, size, lower, small in (("d", 86400, "h", 3600), ("h", 3600, "min", 60)):
-        if whole >= size:
-            rest = whole % size // small
-            return f"{whole // size} {unit}" + (f" {rest} {lower}" if rest else "")
-    return f"{round(whole / 60)} min" if whole >= 90 else f"{whole} s"
 
 
 def _waves(campaign: Campaign, progress: Progress) -> list[str]:

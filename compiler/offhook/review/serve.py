@@ -160,6 +160,7 @@ def _event(event: Event, at: float) -> Mapping[str, Any]:
         "result": event.result,
         "bytes": event.sent_bytes,
         "whole": event.whole,
+        "user_agent": event.user_agent,
     }
 
 

@@ -22,6 +22,16 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def span(seconds: float) -> str:
+    """Return a time in words, in two units at most: 40 s, 26 min, 3 h 20 min, 2 d 4 h."""
+    whole = max(0, round(seconds))
+    for unit, size, lower, small in (("d", 86400, "h", 3600), ("h", 3600, "min", 60)):
+        if whole >= size:
+            rest = whole % size // small
+            return f"{whole // size} {unit}" + (f" {rest} {lower}" if rest else "")
+    return f"{round(whole / 60)} min" if whole >= 90 else f"{whole} s"
+
+
 def listed(values: Iterable[str], *, limit: int = 3, show: Callable[[str], str] = visible) -> str:
     """Return a short list: "a, b, c and 4 more". Each value passes through `show`."""
     every = list(values)

@@ -17,6 +17,7 @@ from offhook.sip.message import Response
 
 TIMEOUT = "no answer"
 UNREACHABLE = "unreachable"
+NO_SIP = "no SIP"
 TLS_REFUSED = "TLS refused"
 
 
@@ -36,7 +37,7 @@ class Timers:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why no response came: TIMEOUT, UNREACHABLE or TLS_REFUSED, and a few words of who said what.
+    """Why no response came: TIMEOUT, UNREACHABLE, NO_SIP or TLS_REFUSED, and a few words of who said what.
 
     `is_broken` tells that there was a connection, and that it broke: of what was sent on it nobody knows the fate.
     """

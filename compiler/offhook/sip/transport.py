@@ -22,7 +22,7 @@ from offhook.sip.locate import TLS, Target
 from offhook.sip.message import Request, Response, SipError
 from offhook.sip.stream import Framer
 from offhook.sip.tls import names_domain
-from offhook.sip.transaction import TLS_REFUSED, UNREACHABLE, Failure
+from offhook.sip.transaction import NO_SIP, TLS_REFUSED, UNREACHABLE, Failure
 
 _BUFFER_BYTES = 4 << 20
 _LONGEST = 65536
@@ -174,12 +174,14 @@ class Stream:
             failure = Failure(TLS_REFUSED, error.verify_message)
         except ssl.SSLError as error:
             failure = Failure(TLS_REFUSED, (error.reason or "no TLS").lower().replace("_", " "))
-        except (OSError, SipError, ValueError) as error:
+        except SipError as error:
+            failure = Failure(NO_SIP, said(error))
+        except (OSError, ValueError) as error:
             failure = Failure(UNREACHABLE, said(error))
         finally:
             if writer is not None:
                 writer.close()
-        self._lost(self, replace(failure, is_broken=failure.word == UNREACHABLE and self._writer is not None))
+        self._lost(self, replace(failure, is_broken=failure.word in (UNREACHABLE, NO_SIP) and self._writer is not None))
 
     async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Failure:
         self._writer = writer

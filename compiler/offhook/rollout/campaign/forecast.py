@@ -20,18 +20,23 @@ _OPENINGS = 100
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """A wave, and when it begins and has passed its gate, in seconds since the epoch; None: nobody can tell."""
+    """A wave, and when it begins and has passed its gate, in seconds since the epoch; None: nobody can tell.
+
+    `others` are phones of other waves, or that do not change, which hear its NOTIFYs: they share an account.
+    """
 
     wave: Wave
     begins: float | None
     ends: float | None
+    others: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
     """Phones and sites of a campaign, its waves, and when it is done; None where a window never opens.
 
-    `untold` phones are told nothing: they have no account, or nobody is to be told (`tells` is False).
+    `untold` phones are told nothing: they have no account, or nobody is to be told (`tells` is False). `never` are
+    sites in whose windows no phone can be told at the rate that holds.
     """
 
     phones: int
@@ -40,23 +45,36 @@ class Forecast:
     waves: tuple[Expected, ...]
     done_at: float | None
     tells: bool = True
+    never: tuple[str, ...] = ()
 
 
 def forecast(plan: Plan, now: float) -> Forecast:
     """Return how it will go from now on, from its first wave."""
     found = []
     at: float | None = now
+    told: dict[str, float] = {}
     for wave in plan.waves:
-        begins, ends = _wave(plan, wave, at) if at is not None else (None, None)
-        found.append(Expected(wave, begins, ends))
+        begins, ends = _wave(plan, wave, at, told) if at is not None else (None, None)
+        hear = {other for mac in wave.macs if plan.targets[mac].is_addressed for other in plan.targets[mac].also}
+        found.append(Expected(wave, begins, ends, len(hear.difference(wave.macs))))
         at = ends
     sites = {one.site for one in plan.targets.values() if one.site}
     untold = sum(not one.is_addressed for one in plan.targets.values())
-    return Forecast(len(plan.targets), len(sites), untold, tuple(found), at, plan.tells)
+    never = tuple(sorted(site for site in sites if at is None and _is_never(plan, site, now)))
+    return Forecast(len(plan.targets), len(sites), untold, tuple(found), at, plan.tells, never)
 
 
-def _wave(plan: Plan, wave: Wave, at: float) -> tuple[float | None, float | None]:
-    """When a wave begins and ends that may begin at a time: sites in the order in which their windows open."""
+def _is_never(plan: Plan, site: str, now: float) -> bool:
+    """Tell whether the phones of a site cannot all be told in its windows."""
+    groups = Counter(plan.places(mac) for mac, one in plan.targets.items() if one.site == site)
+    return any(_group(plan, site, places, number, now, {}) is None for places, number in groups.items())
+
+
+def _wave(plan: Plan, wave: Wave, at: float, told: dict[str, float]) -> tuple[float | None, float | None]:
+    """When a wave begins and ends that may begin at a time: sites in the order in which their windows open.
+
+    `told` is when each address was told last: it is not told again for a while.
+    """
     groups = Counter((plan.targets[mac].site, plan.places(mac)) for mac in wave.macs)
     first = {mac: plan.window(mac) for mac in wave.macs}
     windows = {plan.targets[mac].site: window for mac, window in first.items()}
@@ -71,6 +89,9 @@ def _wave(plan: Plan, wave: Wave, at: float) -> tuple[float | None, float | None
             return None, None
         ends.append(end)
     begins = min(one for one in openings.values() if one is not None)
+    addresses = {plan.targets[mac].address for mac in wave.macs if plan.targets[mac].is_addressed}
+    ends += [told[address] + plan.again_s for address in addresses & told.keys()]
+    told.update(dict.fromkeys(addresses, max(ends)))
     return begins, max(ends) + plan.config.gate.wait_s + _asking_s(plan, wave)
 
 

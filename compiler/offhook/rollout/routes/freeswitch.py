@@ -9,6 +9,7 @@ The event socket's password crosses the network as it is: keep it to one machine
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from offhook.rollout.routes.pbx import PATIENCE_S, Orders, block, connected, log
 from offhook.sip.outcome import ANSWERED, NOT_REGISTERED, PASSED_ON, SERVER_ERROR, Outcome, harmless
 
 PORT = 8021
+_PORT = re.compile(r":[0-9]+\Z")
 _TYPE = "application/simple-message-summary"
 
 
@@ -89,14 +91,19 @@ def _event(call: Call, profile: str) -> bytes:
         f"profile: {profile}",
         f"event-string: {call.event}",
         f"user: {call.user}",
-        f"host: {call.domain.partition(':')[0]}",
+        f"host: {_host(call)}",
         f"content-type: {_TYPE}",
     ]
     return "".join(f"{line}\n" for line in (*lines, "")).encode()
 
 
+def _host(call: Call) -> str:
+    """The registrar's name without its port; an IPv6 address keeps its brackets (RFC 3261 section 25.1, host)."""
+    return _PORT.sub("", call.domain)
+
+
 def _question(call: Call, profile: str) -> bytes:
-    return f"api sofia_contact {profile}/{call.user}@{call.domain.partition(':')[0]}\n\n".encode()
+    return f"api sofia_contact {profile}/{call.user}@{_host(call)}\n\n".encode()
 
 
 def _presence(body: str, server: str) -> Outcome:

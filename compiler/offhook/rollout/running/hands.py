@@ -119,7 +119,9 @@ class RealHands:
         return len(self._next) + (self.teller.under_way if self.teller is not None else 0)
 
     def written(self) -> None:
-        """Call phones by their new accounts, which is written ahead now."""
+        """Call phones by their new accounts, which is written ahead now; what the log told is in the journal, too."""
+        if self.watch is not None:
+            self.watch.keep()
         while self._next and self.teller is not None:
             self.teller.tell(self._next.pop(0))
 

@@ -23,6 +23,7 @@ from offhook.rollout.who import Target
 
 FORMAT = 1
 CAMPAIGN, JOURNAL = "campaign.json", "journal"
+WATCHED = "watched"
 _RUNS = "runs"
 _ROW = tuple(one.name for one in fields(Target))
 
@@ -106,7 +107,7 @@ class Keeping:
         """Put a new campaign in the place of the last one. Raises OffhookError where the disk refuses."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            for name in (JOURNAL, _RUNS):
+            for name in (JOURNAL, WATCHED, _RUNS):
                 (self.folder / name).unlink(missing_ok=True)
             replace_file(self.folder / CAMPAIGN, campaign_bytes(campaign))
         except OSError as error:

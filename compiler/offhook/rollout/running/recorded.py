@@ -20,10 +20,11 @@ from offhook.rollout.running.run import Ran
 def record_outcomes(root: Path, ran: Ran) -> str:
     """Write down what phones answered; return a warning, "" where all went well.
 
+    Of one that was reverted it is said of the release that is there again: that is what they were told to fetch.
     Nothing is written for a campaign that did not end with a release: there is none that it could be said of.
     """
     told = told_of(ran)
-    if not (told and ran.release) or ran.reverted:
+    if not (told and ran.release):
         return ""
     environment = ran.campaign.environment
     try:
@@ -37,6 +38,7 @@ def record_outcomes(root: Path, ran: Ran) -> str:
 def told_of(ran: Ran) -> tuple[Told, ...]:
     """Return what became of each phone, as records keep it; not of those to which nothing was done."""
     waves = ran.campaign.wave_of()
+    back = f"the rollout of {ran.campaign.commit[:10] or 'a work tree'} was taken back" if ran.reverted else ""
     found = ((mac, one, _last(one)) for mac, one in sorted(ran.progress.phones.items()))
     return tuple(
         Told(
@@ -44,7 +46,7 @@ def told_of(ran: Ran) -> tuple[Told, ...]:
             datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             one.state if one.state in STATES else SWITCHED,
             one.status,
-            one.why[:MAX_WHY],
+            (one.why or back)[:MAX_WHY],
             waves.get(mac, 0),
         )
         for mac, one, at in found

@@ -232,6 +232,8 @@ def _run(
         journal, progress = stack.enter_context(desk.keeping.journal(campaign))
         if progress.phones:
             progress.begin_again(clock())
+            if desk.watch is not None:
+                desk.watch.go_on()
         rows = first(progress, clock())
         former = _former_run(prepared, campaign, desk.keeping)
         is_resumed = bool(progress.phones)
