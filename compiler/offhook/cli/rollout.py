@@ -68,7 +68,8 @@ def pause(settings: Globals, environment: str) -> int:
     from offhook.publish.state.head import read_head
     from offhook.publish.state.hold import is_worked_on
     from offhook.rollout.running.copies import Copies
-    from offhook.rollout.running.run import USUAL, is_reverting
+    from offhook.rollout.running.run import USUAL
+    from offhook.rollout.running.standing import is_reverting
 
     standing = _standing(settings, environment)
     intent = standing.intent
@@ -105,7 +106,8 @@ def resume(settings: Globals, environment: str, leave: bool, ca: Path | None, me
     from offhook.publish.plan.limits import parse_allowance
     from offhook.publish.plan.saved_plan import identity
     from offhook.rollout.running.planning import Manner, changing, plan_of
-    from offhook.rollout.running.run import go_on, recover
+    from offhook.rollout.running.run import go_on
+    from offhook.rollout.running.standing import recover
 
     standing = _standing(settings, environment)
     intent = _resting(environment, standing)
@@ -141,8 +143,8 @@ def revert(settings: Globals, environment: str, leave: bool, ca: Path | None, me
     from offhook.problem import OffhookError
     from offhook.publish.plan.gate import choose_fleet
     from offhook.rollout.running.planning import Manner, changing, plan_of
-    from offhook.rollout.running.run import recover
     from offhook.rollout.running.run import revert as go_back
+    from offhook.rollout.running.standing import recover
 
     standing = _standing(settings, environment)
     intent = _resting(environment, standing)
@@ -196,7 +198,8 @@ def _standing(settings: Globals, environment: str) -> _Standing:
     from offhook.publish.state.hold import is_worked_on
     from offhook.rollout.running.copies import Copies
     from offhook.rollout.running.keeping import keeping_of
-    from offhook.rollout.running.run import USUAL, campaign_id
+    from offhook.rollout.running.run import USUAL
+    from offhook.rollout.running.standing import campaign_id
     from offhook.source import find_root
 
     root = find_root(settings.directory, None)

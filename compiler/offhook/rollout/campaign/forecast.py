@@ -90,8 +90,10 @@ def _wave(plan: Plan, wave: Wave, at: float, told: dict[str, float]) -> tuple[fl
         ends.append(end)
     begins = min(one for one in openings.values() if one is not None)
     addresses = {plan.targets[mac].address for mac in wave.macs if plan.targets[mac].is_addressed}
-    ends += [told[address] + plan.again_s for address in addresses & told.keys()]
-    told.update(dict.fromkeys(addresses, max(ends)))
+    last = {address: max(ends) for address in addresses}
+    last.update((address, told[address] + plan.again_s) for address in addresses & told.keys())
+    told.update(last)
+    ends += last.values()
     return begins, max(ends) + plan.config.gate.wait_s + _asking_s(plan, wave)
 
 

@@ -22,19 +22,14 @@ from offhook.publish.carry.publication import Progress as FilesProgress
 from offhook.publish.carry.publication import Publication
 from offhook.publish.plan.prepared import Prepared
 from offhook.publish.releases.recording import record_waiting, released_by
-from offhook.publish.state.head import Intent, read_json
 from offhook.publish.state.hold import Hold, Lost, Patience
 from offhook.rollout.campaign.next import resume as rows_of_resume
 from offhook.rollout.campaign.progress import (
     ENDED,
-    NEW,
     PAUSED,
     REVERTING,
     RUNNING,
-    SENT,
     STOPPED,
-    SWITCHED,
-    SWITCHING,
     Progress,
 )
 from offhook.rollout.campaign.rows import Row
@@ -46,9 +41,9 @@ from offhook.rollout.running.hands import Look, RealHands
 from offhook.rollout.running.journal import Journal
 from offhook.rollout.running.keeping import Campaign, Keeping
 from offhook.rollout.running.planning import Manner
+from offhook.rollout.running.standing import REVERT, campaign_id, campaign_of
 from offhook.rollout.running.teller import Route, Teller
 
-_REVERT = "/revert"
 USUAL = Patience()
 _HEAR_S = 2.0
 
@@ -107,7 +102,7 @@ def start(
         return _nothing(prepared, plan, tuple(filter(None, [warning])))
     manifest = next_manifest(prepared)
     campaign = replace(
-        _campaign_of(prepared, plan),
+        campaign_of(prepared, plan),
         id=secrets.token_hex(8),
         release=manifest.release,
         opened=opened,
@@ -152,69 +147,12 @@ def revert(prepared: Prepared, plan: Plan, campaign: Campaign, desk: Desk) -> Ra
     def rows(progress: Progress, now: float) -> list[Row]:
         return [] if progress.reverted else [Row(REVERTING, at=now, why="a person reverted it")]
 
-    return _run(prepared, plan, campaign, desk, campaign.id + _REVERT, rows)
-
-
-def campaign_id(intent: Intent | None) -> str:
-    """Return which campaign stands on an environment, "" for none."""
-    return "" if intent is None else intent.campaign.removesuffix(_REVERT)
-
-
-def is_reverting(intent: Intent) -> bool:
-    """Tell whether the last run of a campaign was reverting it."""
-    return intent.campaign.endswith(_REVERT)
-
-
-def recover(prepared: Prepared, plan: Plan, keeping: Keeping, intent: Intent, *, opened: str) -> Campaign:
-    """Return a campaign whose journal is lost, with a new journal of what the state's head still tells.
-
-    Whoever may have been told is taken as told now: nobody is told twice within its window.
-    """
-    now = time.time()
-    rows: list[Row] = []
-    for wave in intent.waves:
-        for mac in read_json(prepared.state, wave.phones) or ():
-            if mac in plan.targets:
-                rows.append(Row(SWITCHING, mac, now, to=NEW))
-                rows += [Row(SWITCHED, mac, now, to=NEW), Row(SENT, mac, now, status=1)] if wave.done else []
-    campaign = replace(
-        _campaign_of(prepared, plan),
-        id=campaign_id(intent),
-        release=next_manifest(prepared).release,
-        opened=opened,
-        by=intent.owner,
-    )
-    keeping.begin(campaign)
-    with keeping.journal(campaign) as (journal, _):
-        journal.add(rows)
-    keeping.is_of(intent.id)
-    return campaign
-
-
-def _campaign_of(prepared: Prepared, plan: Plan) -> Campaign:
-    """What a prepared publish and its plan say of a campaign."""
-    return Campaign(
-        id="",
-        environment=prepared.place.environment.name,
-        release=prepared.manifest.release,
-        before=prepared.manifest.release,
-        commit=prepared.commit,
-        sealed=prepared.survey.sealed,
-        opened="",
-        at="",
-        by="",
-        reason="",
-        allowed=(),
-        tells=True,
-        windows=True,
-        waves=plan.waves,
-        targets=plan.targets,
-    )
+    return _run(prepared, plan, campaign, desk, campaign.id + REVERT, rows)
 
 
 def _nothing(prepared: Prepared, plan: Plan, warnings: tuple[str, ...]) -> Ran:
     """What a run comes to that finds everything as it should be."""
-    campaign, release = _campaign_of(prepared, plan), prepared.manifest.release
+    campaign, release = campaign_of(prepared, plan), prepared.manifest.release
     return Ran(campaign, Progress(condition=ENDED), "there was nothing to do", release, warnings=warnings)
 
 

@@ -1,0 +1,74 @@
+"""Which campaign stands on an environment, by the state's head; and one whose journal is lost, as far as that tells."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from offhook.publish.carry.carrying import next_manifest
+from offhook.publish.plan.prepared import Prepared
+from offhook.publish.state.head import Intent, read_json
+from offhook.rollout.campaign.progress import NEW, SENT, SWITCHED, SWITCHING
+from offhook.rollout.campaign.rows import Row
+from offhook.rollout.campaign.steps import Plan
+from offhook.rollout.running.keeping import Campaign, Keeping
+
+REVERT = "/revert"
+"""What an intent's campaign ends with where the last run took it back."""
+
+
+def campaign_id(intent: Intent | None) -> str:
+    """Return which campaign stands on an environment, "" for none."""
+    return "" if intent is None else intent.campaign.removesuffix(REVERT)
+
+
+def is_reverting(intent: Intent) -> bool:
+    """Tell whether the last run of a campaign was reverting it."""
+    return intent.campaign.endswith(REVERT)
+
+
+def recover(prepared: Prepared, plan: Plan, keeping: Keeping, intent: Intent, *, opened: str) -> Campaign:
+    """Return a campaign whose journal is lost, with a new journal of what the state's head still tells.
+
+    Whoever may have been told is taken as told now: nobody is told twice within its window.
+    """
+    now = time.time()
+    rows: list[Row] = []
+    for wave in intent.waves:
+        for mac in read_json(prepared.state, wave.phones) or ():
+            if mac in plan.targets:
+                rows.append(Row(SWITCHING, mac, now, to=NEW))
+                rows += [Row(SWITCHED, mac, now, to=NEW), Row(SENT, mac, now, status=1)] if wave.done else []
+    campaign = replace(
+        campaign_of(prepared, plan),
+        id=campaign_id(intent),
+        release=next_manifest(prepared).release,
+        opened=opened,
+        by=intent.owner,
+    )
+    keeping.begin(campaign)
+    with keeping.journal(campaign) as (journal, _):
+        journal.add(rows)
+    keeping.is_of(intent.id)
+    return campaign
+
+
+def campaign_of(prepared: Prepared, plan: Plan) -> Campaign:
+    """Return what a prepared publish and its plan say of a campaign."""
+    return Campaign(
+        id="",
+        environment=prepared.place.environment.name,
+        release=prepared.manifest.release,
+        before=prepared.manifest.release,
+        commit=prepared.commit,
+        sealed=prepared.survey.sealed,
+        opened="",
+        at="",
+        by="",
+        reason="",
+        allowed=(),
+        tells=True,
+        windows=True,
+        waves=plan.waves,
+        targets=plan.targets,
+    )
