@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from copy import deepcopy
 from pathlib import Path
@@ -17,6 +18,8 @@ from markdown import is_only_text, read
 from offhook.cli.run import run
 from offhook.diff import Diff, diff
 from offhook.review.comment import LIMITS, MARKER, comment
+from offhook.review.diff_json import diff_json
+from offhook.review.diff_text import diff_text
 from offhook.review.headline import headline, spoken
 from offhook.review.links import Links, links_in
 from offhook.store import Store
@@ -110,6 +113,29 @@ def test_the_title_says_each_kind_of_change(file: str, path: str, value: Any, ti
     assert first.startswith(title)
     assert len(first) < 130
     is_only_text(read(text))
+
+
+def test_a_phone_that_moves_or_is_replaced_says_so(tmp_path: Path) -> None:
+    """Another model and another site are what a reviewer looks for, not the keys that are switched off for them."""
+    before = fleet(3, "Taxi")
+    before["sites/all.yaml"]["lyon"] = {"utc_offset": "+2"}
+    after = deepcopy(before)
+    for number in (0, 1):
+        after["phones/all.yaml"][f"0021f200000{number}"] |= {"site": "lyon", "model": "FIP15G", "language": "French"}
+    found = change(tmp_path, before, after)
+    assert headline(found).startswith("2 phones in lyon: model FIP14G to FIP15G, site berlin to lyon, ")
+    text = comment(found, NOWHERE)
+    assert "<code>lyon</code>: model <code>FIP14G</code> to <code>FIP15G</code>; site <code>berlin</code> to" in text
+    rows = [line for line in text.splitlines() if line.startswith("| <code>")]
+    layers = ["compiler" in row for row in rows if "lang" in row or "linekey" in row]
+    assert layers == sorted(layers)
+    assert True in layers
+    (group,) = json.loads(diff_json(found))["groups"]
+    assert group["moves"] == [
+        {"what": "model", "old": "FIP14G", "new": "FIP15G"},
+        {"what": "site", "old": "berlin", "new": "lyon"},
+    ]
+    assert "2 phones in lyon, model FIP14G to FIP15G, site berlin to lyon" in diff_text(found)
 
 
 def test_the_title_names_those_that_retire_and_those_that_change_apart(tmp_path: Path) -> None:

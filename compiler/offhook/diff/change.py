@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from offhook.flyingvoice.panels import Panel
-from offhook.layers import Said
+from offhook.layers import COMPILER, Said
 from offhook.problem import Mark
 
 ADDED = "added"
@@ -31,6 +31,11 @@ class Side:
     value: str
     layer: str
     said: Said = field(compare=False, repr=False)
+
+    @property
+    def follows(self) -> bool:
+        """Tell whether nobody wrote the value: it follows from what was written."""
+        return self.layer == COMPILER
 
     @property
     def mark(self) -> Mark:
@@ -65,13 +70,22 @@ class Change:
     cutoff: bool
 
 
+class Move(NamedTuple):
+    """What became of a phone as a whole: another `model`, or another `site` ("" for none)."""
+
+    what: str
+    old: str
+    new: str
+
+
 @dataclass(frozen=True, slots=True)
 class PhoneChange:
     """One phone that differs. `status` is added, removed or changed; changes are in the order of a cfg file.
 
     `model` and `site` are those of the head, of the base for a phone that is removed. `retires` tells that the phone
     is switched off by this change, `was_retired` that it was so before it was removed or changed, `is_unread` that it
-    only looks removed: its file at the head could not be read.
+    only looks removed: its file at the head could not be read. `moves` are a changed phone's model and site, where they
+    were others.
     """
 
     mac: str
@@ -82,6 +96,7 @@ class PhoneChange:
     was_retired: bool
     changes: tuple[Change, ...]
     is_unread: bool = False
+    moves: tuple[Move, ...] = ()
 
     @property
     def restart(self) -> str:

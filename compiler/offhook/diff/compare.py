@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from offhook.diff.change import ADDED, CHANGED, REMOVED, UNKNOWN, Change, PhoneChange, Side
+from offhook.diff.change import ADDED, CHANGED, REMOVED, UNKNOWN, Change, Move, PhoneChange, Side
 from offhook.flyingvoice.catalogue import find
 from offhook.flyingvoice.cfg import in_order
 from offhook.inventory import Inventory
@@ -116,7 +116,14 @@ def describe(old: SideOfDiff, new: SideOfDiff, found: Difference) -> PhoneChange
         retires=bool(before and after and after.retired and not before.retired),
         was_retired=bool(before and before.retired),
         changes=tuple(changes),
+        moves=_moves(before, after) if before and after else (),
     )
+
+
+def _moves(before: Phone, after: Phone) -> tuple[Move, ...]:
+    """What a phone is and where it stands, where that was something else."""
+    found = (Move("model", before.model, after.model), Move("site", before.site or "", after.site or ""))
+    return tuple(one for one in found if one.old != one.new)
 
 
 def sealed_change(old: SideOfDiff, new: SideOfDiff, value: str) -> str:

@@ -1,8 +1,9 @@
 """Equal changes are shown once: phones whose changes are the same form one group.
 
-Two phones are alike where the same parameters change from the same values to the same values, said by the same
-layers; the phone's own layer and its accounts' count as the same for all. `places_of` tells where they differ, so that
-the groups together hold all that the diff does.
+Two phones are alike where the same parameters change from the same values to the same values, said by the same layers,
+and where they went the same way, if they are of another model or at another site; the phone's own layer and its
+accounts' count as the same for all. `places_of` tells where they differ, so that the groups together hold all that the
+diff does.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def groups(phones: Iterable[PhoneChange]) -> list[Group]:
     found: dict[object, list[PhoneChange]] = {}
     for phone in phones:
         if phone.status == CHANGED:
-            key = (phone.retires, tuple(_likeness(change) for change in phone.changes))
+            key = (phone.retires, phone.moves, tuple(_likeness(change) for change in phone.changes))
             found.setdefault(key, []).append(phone)
     made = [Group(tuple(members)) for members in found.values()]
     return sorted(made, key=lambda group: (not group.example.cutoff, -len(group.phones), group.example.mac))
@@ -48,7 +49,7 @@ def families(every: Iterable[Group]) -> list[list[Group]]:
         key = tuple(
             (change.parameter, _layer(change.old), _layer(change.new), bool(change.secret)) for change in changes
         )
-        found.setdefault((group.example.retires, key), []).append(group)
+        found.setdefault((group.example.retires, group.example.moves, key), []).append(group)
     return list(found.values())
 
 

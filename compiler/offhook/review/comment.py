@@ -13,13 +13,12 @@ from typing import NamedTuple
 
 from offhook.diff.change import ADDED, REMOVED, Change, Diff, PhoneChange, Side
 from offhook.diff.groups import Group, families, groups, variants
-from offhook.layers import COMPILER
 from offhook.review.advice import Advice, advice
 from offhook.review.headline import headline
 from offhook.review.impact import by_site, impact
 from offhook.review.links import Links
 from offhook.review.markdown import code, codes, more, place, plain
-from offhook.review.words import count, cutoff, restart, shown_sides
+from offhook.review.words import count, cutoff, moved, restart, shown_sides
 
 LIMITS = {"github": 65_000, "gitlab": 999_000}
 """By platform, in UTF-16 units: at least as many as there are characters, however the platform counts those.
@@ -170,9 +169,12 @@ def _section(diff: Diff, family: Sequence[Group], links: Links, *, is_open: bool
         *([cutoff(example)] if example.cutoff else []),
         *(["retired"] if example.retires else []),
     ]
-    title = f"<b>{name}</b>{places}: {count(len(example.changes), 'setting')}; {plain('; '.join(means))}"
+    what = "; ".join([*moved(example, show=code), count(len(example.changes), "setting")])
+    title = f"<b>{name}</b>{places}: {what}; {plain('; '.join(means))}"
     rows = ["| Setting | Before | After | Said by |", "|:--|:--|:--|:--|"]
-    for number, change in list(enumerate(example.changes))[:_MAX_ROWS]:
+    # what somebody wrote comes before what only follows from it
+    ordered = sorted(enumerate(example.changes), key=lambda row: row[1].new is not None and row[1].new.follows)
+    for number, change in ordered[:_MAX_ROWS]:
         rows += _change_rows(diff, family, number, change, links)
     if len(example.changes) > _MAX_ROWS:
         rows.append(f"| {len(example.changes) - _MAX_ROWS:,} more settings | | | |")
@@ -215,7 +217,7 @@ def _said(diff: Diff, change: Change, links: Links) -> str:
 
 
 def _side_place(revision: str, side: Side, links: Links) -> str:
-    return "" if side.layer == COMPILER else place(links, revision, side.file, side.line)
+    return "" if side.follows else place(links, revision, side.file, side.line)
 
 
 def _macs(phones: Sequence[PhoneChange]) -> str:

@@ -54,6 +54,7 @@ def _group(group: Group) -> dict[str, Any]:
         "macs": [phone.mac for phone in group.phones],
         "restart": example.restart,
         "cutoff": example.cutoff,
+        "moves": [one._asdict() for one in example.moves],
         "changes": [_change(group, number) for number in range(len(example.changes))],
     }
 

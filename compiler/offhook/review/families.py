@@ -13,8 +13,7 @@ from click import style
 
 from offhook.diff.change import Change, Side
 from offhook.diff.groups import Group, Variant, variants
-from offhook.layers import COMPILER
-from offhook.review.words import count, cutoff, listed, restart, sites, values
+from offhook.review.words import count, cutoff, listed, moved, restart, sites, values
 from offhook.texts import visible
 
 MAX_CHANGES = 30
@@ -38,12 +37,12 @@ def family_lines(family: Sequence[Group]) -> Iterator[str]:
     phones = [phone for group in family for phone in group.phones]
     example = family[0].example
     head = count(len(phones), "phone") if len(phones) > 1 else example.mac
-    head += f"{sites(phones)}{', retired now' if example.retires else ''}"
+    head += ", ".join([sites(phones), *moved(example), *(["retired now"] if example.retires else [])])
     alike = listed(phone.mac for phone in phones) if len(family) == 1 else f"e.g. {example.mac}"
     yield f"{style(head, bold=True)}  {'' if len(phones) == 1 else alike}".rstrip()
     said = [number for number, change in enumerate(example.changes) if change.new is not None]
-    # what may cut the phone off is never among what is left out
-    shown = sorted(sorted(said, key=lambda number: not example.changes[number].cutoff)[:MAX_CHANGES])
+    # what may cut the phone off is never among what is left out, and what only follows is so before what somebody wrote
+    shown = sorted(sorted(said, key=lambda number: _weight(example.changes[number]))[:MAX_CHANGES])
     yield from _table([row for number in shown for row in _rows(family, number, len(phones))])
     if len(said) > len(shown):
         yield f"  and {count(len(said) - len(shown), 'parameter')} more"
@@ -53,6 +52,10 @@ def family_lines(family: Sequence[Group]) -> Iterator[str]:
     if example.cutoff:
         yield style(f"  {cutoff(example)}", fg="red")
     yield style(f"  {restart(example)}", dim=True)
+
+
+def _weight(change: Change) -> tuple[bool, bool]:
+    return not change.cutoff, change.new is not None and change.new.follows
 
 
 def _table(rows: list[_Row]) -> Iterator[str]:
@@ -101,4 +104,4 @@ def _place(change: Change) -> str:
 
 def _origin(side: Side) -> str:
     # of what nobody wrote there is no place
-    return side.layer if side.layer == COMPILER else visible(f"{side.layer}  {side.file}:{side.line}")
+    return side.layer if side.follows else visible(f"{side.layer}  {side.file}:{side.line}")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from offhook.diff.change import ADDED, CHANGED, REMOVED, Change, Diff, PhoneChange
 from offhook.diff.groups import Group, families, groups, variants
 from offhook.flyingvoice.keys import OFF_TYPE
-from offhook.review.words import count, cut, listed, shown_sides, sites
+from offhook.review.words import count, cut, listed, moved, shown_sides, sites
 from offhook.texts import visible
 
 Show = Callable[[str], str]
@@ -77,20 +77,24 @@ def _changed(phones: list[PhoneChange], show: Show) -> str:
     kinds = families(groups(phones))
     if len(kinds) == 1:
         return f"{where}: {_family(kinds[0], show)}"
-    alike = sorted({topic for kind in kinds for topic in topics(kind[0].example)})
-    what = listed(alike, limit=_MAX_NAMES) if len(alike) <= _MAX_NAMES else f"{len(kinds):,} kinds of change"
-    return f"{where}: {what}"
+    moves = {move.what for kind in kinds for move in kind[0].example.moves}
+    alike = sorted({*moves, *(topic for kind in kinds for topic in topics(kind[0].example))})
+    if len(alike) <= _MAX_NAMES:
+        return f"{where}: {listed(alike, limit=_MAX_NAMES)}"
+    return f"{where}: {', '.join([*sorted(moves), f'{len(kinds):,} kinds of change'])}"
 
 
 def _family(family: list[Group], show: Show) -> str:
     changes = family[0].example.changes
     about = topics(family[0].example)
+    moves = moved(family[0].example, show=show)
     if len(about) > _MAX_NAMES:
-        return f"{count(len(changes), 'setting')} ({listed(about)})"
-    return ", ".join(
+        return ", ".join([*moves, f"{count(len(changes), 'setting')} ({listed(about)})"])
+    each = (
         _key(family, topic, numbers) if len(numbers) > 1 else _one(family, numbers[0], changes[numbers[0]], show)
         for topic, numbers in about.items()
     )
+    return ", ".join([*moves, *each])
 
 
 def _key(family: list[Group], topic: str, numbers: list[int]) -> str:

@@ -32,6 +32,12 @@ def span(seconds: float) -> str:
     return f"{round(whole / 60)} min" if whole >= 90 else f"{whole} s"
 
 
+def moved(phone: PhoneChange, *, show: Callable[[str], str] = visible) -> list[str]:
+    """Return what became of a phone as a whole: "model FIP14G to FIP15G". What users wrote passes through `show`."""
+    sides = ((one.what, *(show(side) if side else "none" for side in (one.old, one.new))) for one in phone.moves)
+    return [f"{what} {old} to {new}" for what, old, new in sides]
+
+
 def listed(values: Iterable[str], *, limit: int = 3, show: Callable[[str], str] = visible) -> str:
     """Return a short list: "a, b, c and 4 more". Each value passes through `show`."""
     every = list(values)

@@ -12,11 +12,10 @@ from typing import NamedTuple
 
 from offhook.diff.change import LIKELY, UNKNOWN, Change, Diff, PhoneChange, Side
 from offhook.diff.groups import Group, Variant, families, groups, variants
-from offhook.layers import COMPILER
 from offhook.review.headline import spoken, topics
 from offhook.review.links import Links
 from offhook.review.page.sights import Drawn, drawn, sights
-from offhook.review.words import count, cutoff, listed, restart, shown_sides
+from offhook.review.words import count, cutoff, listed, moved, restart, shown_sides
 from offhook.texts import visible
 
 _LONGEST_VALUE = 2_000
@@ -103,7 +102,7 @@ def kind(diff: Diff, family: Sequence[Group], links: Links, scale: Scale) -> Kin
     about = list(topics(example))
     return Kind(
         title=count(len(phones), "phone") if len(phones) > 1 else f"{example.mac}, {example.model}",
-        summary=listed(about, limit=4),
+        summary="; ".join([*moved(example), listed(about, limit=4)]),
         phones=len(phones),
         sites=by_site(phones),
         tags=list(_tags(example)),
@@ -125,7 +124,7 @@ def place(diff: Diff, change: Change, links: Links) -> Place:
     """Return who says a change's new value, or said the old one where nothing is said any more."""
     side: Side | None = change.new or change.old
     assert side is not None
-    if side.layer == COMPILER:
+    if side.follows:
         return Place(side.layer, "", "")
     revision, mark = diff.head if change.new else diff.base, side.mark
     return Place(visible(side.layer), visible(f"{mark.file}:{mark.line}"), links.to(revision, mark.file, mark.line))
