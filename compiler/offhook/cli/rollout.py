@@ -47,6 +47,8 @@ def status(settings: Globals, environment: str, style: str) -> int:
         raise _nothing(environment, standing)
     progress = standing.keeping.progress()
     if standing.intent is None and progress.condition != ENDED:
+        if not progress.phones:  # it asked for the environment, and never had it
+            raise _nothing(environment, standing)
         progress.take(_ended_elsewhere(campaign, standing.manifest))
     works = standing.is_worked_on
     if style == "prometheus":
@@ -210,8 +212,7 @@ def _standing(settings: Globals, environment: str) -> _Standing:
         intent = before.head.intent
         id_ = campaign_id(intent)
         if not id_ or intent is None:
-            last = keeping.campaign() if keeping.is_begun() else None
-            return _Standing(root, place, keeping, manifest, None, "", False, last)
+            return _Standing(root, place, keeping, manifest, None, "", False, keeping.campaign())
         is_here = keeping.knows(intent.id) or Copies(state, id_).bring(keeping, intent.id)
     last = keeping.campaign() if is_here else None
     return _Standing(root, place, keeping, manifest, intent, id_, is_worked_on(intent, USUAL), last)

@@ -95,10 +95,6 @@ class Keeping:
         except (OSError, UnicodeDecodeError):
             return False
 
-    def is_begun(self) -> bool:
-        """Tell whether any run of the campaign here got as far as to ask for the environment."""
-        return (self.folder / _RUNS).exists()
-
     def is_of(self, *runs: str) -> None:
         """Say that the journal here knows these runs: the last one, and the one that is about to begin."""
         replace_file(self.folder / _RUNS, "".join(f"{run}\n" for run in runs).encode())
