@@ -233,11 +233,18 @@ def test_another_clone_ended_it(tmp_path: Path) -> None:
         assert there.run("rollout", "revert", "lab").returncode == 0
         code, report = here.report("rollout", "status", "lab")
         assert (code, report["condition"], report["reverted"]) == (0, "ended", True)
-        assert report["why"] == "another clone ended it; lab is at release 1"
+        assert report["why"].startswith("another clone ended it, and lab is at release 1")
+        assert on_new(report) == set()
         assert 'condition="ended"} 1' in here.run("rollout", "status", "lab", "--format", "prometheus").stdout
         for verb in ("resume", "revert", "pause"):
             done = here.run("rollout", verb, "lab")
             assert (done.returncode, "no rollout to lab is under way" in done.stderr) == (1, True)
+        phones.status = lambda who: 403
+        assert here.run("deploy", "lab").returncode == 1
+        phones.status = lambda who: 200
+        assert there.run("rollout", "resume", "lab").returncode == 0
+        code, report = here.report("rollout", "status", "lab")
+        assert (code, report["condition"], report["reverted"], len(on_new(report))) == (0, "ended", False, 4)
 
 
 def test_a_pause_from_another_clone(tmp_path: Path) -> None:

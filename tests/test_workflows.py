@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -419,6 +420,23 @@ def test_a_plan_is_what_is_deployed(work: Work) -> None:
     work.commit()
     done = work.run("deploy.sh", ENVIRONMENT="lab", PLAN=str(work.out / "plan.json"))
     assert done.returncode == 1
+
+
+def test_what_waits_for_a_window_goes_on(work: Work) -> None:
+    """A later run of the workflow, with the clone of a runner of its own; and one whose journal went with a runner."""
+    now = time.gmtime()
+    opens = (now.tm_hour + 3) % 24
+    window = {"from": f"{opens:02d}:00", "to": f"{(opens + 2) % 24:02d}:00"}
+    work.files["sites/all.yaml"]["berlin"] = {"time_zone": "UTC", "maintenance": window}
+    released(work)
+    shutil.rmtree(work.root / ".git/offhook")
+    for _ in range(2):
+        done = work.run("deploy.sh", ENVIRONMENT="lab")
+        assert (done.returncode, "waits for a maintenance window" in done.stdout) == (0, True), done.stderr
+    shutil.rmtree(work.root / ".git/offhook")
+    shutil.rmtree(next(work.base.glob("served.offhook-state/campaigns")))
+    done = work.run("deploy.sh", ENVIRONMENT="lab")
+    assert (done.returncode, "its journal is there" in done.stderr) == (1, True)
 
 
 def test_clocks_get_a_pull_request(work: Work, github: GitHub) -> None:

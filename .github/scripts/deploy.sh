@@ -6,17 +6,21 @@
 #   PLAN         the file that plan.sh made; "" to go on
 #   OUT          where deploy.txt is written
 #
-# A rollout that has stopped or is paused stays as it is: `offhook rollout` is a person's to say.
+# A rollout that has stopped or is paused stays as it is: `offhook rollout` is a person's to say. So is one whose journal
+# went with a runner that was killed: that fails, so that somebody hears of it.
 set -euo pipefail
 : "${ENVIRONMENT:?}" "${OUT:?}"
 mkdir -p "$OUT"
 cd "${FLEET:-.}"
 command=(deploy "$ENVIRONMENT" --apply "${PLAN:-}" --leave)
 if [[ -z ${PLAN:-} ]]; then
-  status=$(offhook rollout status "$ENVIRONMENT" --format json) || status=
-  if [[ $status != *'"condition": "running"'* ]]; then
+  # it ends with 1 where nobody works on a rollout, and says so
+  status=$(offhook rollout status "$ENVIRONMENT" --format json 2> "$OUT/status.txt") || true
+  cat "$OUT/status.txt" >&2
+  if [[ $status != *'"condition": "running"'* || $status == *'"worked_on": true'* ]]; then
     echo "no rollout to $ENVIRONMENT waits for a window"
-    exit 0
+    [[ -n $status ]] || grep -q "no rollout to\|works on a rollout" "$OUT/status.txt"
+    exit
   fi
   command=(rollout resume "$ENVIRONMENT" --leave)
 fi

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from offhook.publish.places import Place
     from offhook.publish.state.head import Intent
     from offhook.publish.state.manifest import Manifest
+    from offhook.rollout.campaign.progress import Progress
     from offhook.rollout.campaign.rows import Row
     from offhook.rollout.running.keeping import Campaign, Keeping
 
@@ -49,7 +50,7 @@ def status(settings: Globals, environment: str, style: str) -> int:
     if standing.intent is None and progress.condition != ENDED:
         if not progress.phones:  # it asked for the environment, and never had it
             raise _nothing(environment, standing)
-        progress.take(_ended_elsewhere(campaign, standing.manifest))
+        progress.take(_ended_elsewhere(campaign, standing.manifest, progress))
     works = standing.is_worked_on
     if style == "prometheus":
         click.echo(metrics(campaign, progress, worked_on=works), nl=False)
@@ -255,14 +256,18 @@ def _kept(standing: _Standing) -> Campaign | None:
     return standing.last
 
 
-def _ended_elsewhere(campaign: Campaign, manifest: Manifest) -> list[Row]:
-    """What is known of a campaign that does not stand any more, and that another clone ended."""
-    from offhook.rollout.campaign.progress import ENDED, REVERTING
+def _ended_elsewhere(campaign: Campaign, manifest: Manifest, progress: Progress) -> list[Row]:
+    """What is known of a campaign that does not stand any more, and that another clone ended: where its phones are."""
+    from offhook.rollout.campaign.progress import ENDED, NEW, OLD, REVERTING, SWITCHED
     from offhook.rollout.campaign.rows import Row
 
-    why = f"another clone ended it; {campaign.environment} is at release {manifest.release}"
-    back = [] if manifest.release >= campaign.release else [Row(REVERTING)]
-    return [*back, Row(ENDED, why=why)]
+    name = campaign.environment
+    why = f"another clone ended it, and {name} is at release {manifest.release}; see offhook report {name}"
+    if manifest.release < campaign.release:
+        return [Row(REVERTING), *(Row(SWITCHED, mac, to=OLD) for mac in progress.on_new()), Row(ENDED, why=why)]
+    known = {mac for mac in campaign.targets if progress.of(mac).to == NEW and progress.of(mac).switched}
+    others = (mac for mac in campaign.targets if mac not in known)
+    return [*(Row(SWITCHED, mac, to=NEW) for mac in others), Row(ENDED, why=why)]
 
 
 def _nothing(environment: str, standing: _Standing) -> Exception:
