@@ -448,7 +448,8 @@ def test_whatever_the_bytes_are_only_problems_come_out(content: bytes) -> None:
     ("content", "expected"),
     [
         (b"a: " + b"[" * 1_000_000, "yaml-too-deep"),
-        (b"a: " + b"{" * 1_000_000, "yaml-key"),
+        (b"a: " + b"{" * 500, "yaml-key"),
+        (b"a: " + b"[{" * 500_000, "yaml-too-deep"),
         (b"a:\n" + b"- " * 500_000, "yaml-too-deep"),
         (b"? " * 500_000, "yaml-key"),
         (b"a: &a [x, x]\n" + b"".join(b"k%d: &a [%s]\n" % (n, b"*a, " * 9) for n in range(999)), "yaml-anchor"),
@@ -464,7 +465,25 @@ def test_whatever_the_bytes_are_only_problems_come_out(content: bytes) -> None:
         (b"a: [" + b"'b'" * 300_000, "yaml-syntax"),
         (b"a: 1\r" * 100_000, "control-character"),
     ],
-    ids=["[", "{", "-", "?", "laughs", "%", "later %", "nested", "twice", "nul", "*", "key", "quote", " ", "''", "cr"],
+    ids=[
+        "[",
+        "{",
+        "[{",
+        "-",
+        "?",
+        "laughs",
+        "%",
+        "later-%",
+        "nested",
+        "twice",
+        "nul",
+        "*",
+        "key",
+        "quote",
+        "blank",
+        "''",
+        "cr",
+    ],
 )
 def test_a_hostile_file_takes_no_time_to_speak_of(content: bytes, expected: str) -> None:
     start = time.process_time()

@@ -27,6 +27,8 @@ MAX_PROBLEMS = 1000
 _COLUMN_BITS = 20
 _COLUMN_MASK = (1 << _COLUMN_BITS) - 1
 MAX_LINE = _COLUMN_MASK - 2  # the end of a line, and what stands behind it, have a column too
+_TOO_DEEP = f"nested more than {MAX_DEPTH} deep"
+_SCANNERS_LIMIT = "exceeded maximum nesting depth"  # libyaml 0.2.6 reads ahead, and says so before we can
 _MANY = 64  # parts of a mapping or list whose places are worth keeping
 _NULLS = frozenset({"", "~", "null"})
 # what a scalar may not hold: C0, DEL, C1, the separators of lines and paragraphs, the byte order mark, surrogates
@@ -198,7 +200,10 @@ class _Reader:
             line, column = (place.line + 1, place.column + 1) if place else (1, 1)
             words = ": ".join(part for part in (error.context, error.problem) if part)
             hint = next((hint for sign, hint in _SYNTAX_HINTS.items() if sign in words), "")
-            self._say("yaml-syntax", line, column, _plain(words) or "no YAML", hint)
+            if _SCANNERS_LIMIT in words:
+                self._say("yaml-too-deep", line, column, _TOO_DEEP)
+            else:
+                self._say("yaml-syntax", line, column, _plain(words) or "no YAML", hint)
             return _broken(self.file), self.problems
         if value is None:
             return Document(self.file, {}, array("Q"), array("Q")), self.problems
@@ -296,7 +301,7 @@ class _Reader:
                 if key is None and container.__class__ is dict:
                     self._stop("yaml-key", place, "a key is a text, not a mapping or a list", _QUOTE)
                 if len(stack) >= MAX_DEPTH:
-                    self._stop("yaml-too-deep", place, f"nested more than {MAX_DEPTH} deep")
+                    self._stop("yaml-too-deep", place, _TOO_DEEP)
                 stack.append((container, key, drop, keys))
                 keys = {}
                 push(place)
