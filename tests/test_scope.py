@@ -93,6 +93,32 @@ def test_a_move_is_inside_of_both_sites_together(tmp_path: Path) -> None:
         assert found.is_empty == is_empty
 
 
+@pytest.mark.parametrize(
+    ("word", "value", "only", "outside"),
+    [
+        ("site", "lyon", ["sites/lyon"], [BERLIN]),
+        ("site", "lyon", ["sites/berlin"], [BERLIN]),
+        ("site", "lyon", ["sites/berlin", "sites/lyon"], []),
+        ("profiles", ["quiet"], ["profiles/quiet"], [BERLIN]),
+        ("profiles", ["quiet"], ["sites/berlin"], []),
+    ],
+)
+def test_whose_phone_it_is_counts_where_no_setting_changes(
+    word: str, value: Any, only: list[str], outside: list[str], tmp_path: Path
+) -> None:
+    before = fleet()
+    before["profiles/quiet.yaml"] = {"quiet": {}}
+    after = deepcopy(before)
+    after["phones/all.yaml"][BERLIN][word] = value
+    root = repositories.start(tmp_path)
+    repositories.commit(root, before)
+    repositories.commit(root, after)
+    found = diff(root, "HEAD~1", "HEAD", store=Store(None), only=only)
+    assert found.phones == ()
+    assert found.outside is not None
+    assert [phone.mac for phone in found.outside.phones] == outside
+
+
 def test_a_site_that_is_renamed_is_two_sites(tmp_path: Path) -> None:
     after = edited(*SITE, value="+2")
     after["sites/all.yaml"]["potsdam"] = after["sites/all.yaml"].pop("berlin")

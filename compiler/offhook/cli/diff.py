@@ -106,6 +106,7 @@ def diff(
 
 def _say_outside(outside: Outside) -> None:
     """What changes and may not, on standard error: every phone on a line."""
+    from offhook.diff.change import CHANGED
     from offhook.review.words import count, listed, sites
     from offhook.texts import visible
 
@@ -120,7 +121,8 @@ def _say_outside(outside: Outside) -> None:
     words = f"{listed(what, limit=6)} {verb} outside of {listed(outside.scopes, limit=6)}"
     click.echo(f"{click.style('error:', fg='red', bold=True)} {visible(words)}", err=True)
     for phone in outside.phones:
-        click.echo(f"  {phone.mac}  {visible(phone.model)}{sites([phone])}  {phone.status}", err=True)
+        fate = "goes over, as it is" if phone.status == CHANGED and not phone.changes else phone.status
+        click.echo(f"  {phone.mac}  {visible(phone.model)}{sites([phone])}  {fate}", err=True)
 
 
 def _comment(root: Path, found: Diff, artifact: str) -> str:

@@ -150,7 +150,9 @@ def _diff(
         head_is_broken=bool(mistakes),
         fleet_is_unread=fleet_is_unread(new),
         panels=dict(islice(_panels(before, after, phones), pictured)),
-        outside=outside(scopes, (before, after), phones, rules=len(policy), common=bool(common), phonebooks=own)
+        outside=outside(
+            scopes, (before, after), phones, touched=macs, rules=len(policy), common=bool(common), phonebooks=own
+        )
         if scopes
         else None,
     )

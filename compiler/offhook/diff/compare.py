@@ -120,6 +120,14 @@ def describe(old: SideOfDiff, new: SideOfDiff, found: Difference) -> PhoneChange
     )
 
 
+def moved(old: SideOfDiff, new: SideOfDiff, mac: str) -> PhoneChange | None:
+    """Return a phone that is there on both sides, as one that no setting changes on; None where it is not."""
+    before, after = old.phone(mac), new.phone(mac)
+    if before is None or after is None:
+        return None
+    return PhoneChange(mac, CHANGED, after.model, after.site, False, before.retired, (), moves=_moves(before, after))
+
+
 def _moves(before: Phone, after: Phone) -> tuple[Move, ...]:
     """What a phone is and where it stands, where that was something else."""
     found = (Move("model", before.model, after.model), Move("site", before.site or "", after.site or ""))

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from offhook.diff.change import Outside, PhoneChange
-from offhook.diff.compare import SideOfDiff
+from offhook.diff.compare import SideOfDiff, moved
 from offhook.diff.names import concerns_all, dependent_phones
 from offhook.flyingvoice.catalogue import find_model
 from offhook.mac import parse_mac
@@ -73,16 +73,25 @@ def outside(
     sides: Sequence[SideOfDiff],
     phones: Iterable[PhoneChange],
     *,
+    touched: Iterable[str],
     rules: int,
     common: bool,
     phonebooks: Iterable[str],
 ) -> Outside:
-    """Return what changes outside of the scopes. `rules` and `common` concern everybody: they are outside of any.
+    """Return what changes outside of the scopes.
 
+    `touched` are the MACs of phones that may differ: one that is inside on one side only goes over to somebody else,
+    also where no setting of it changes. `rules` and `common` concern everybody: they are outside of any.
     `phonebooks` are those whose own entry differs; one is outside where a phone is that has it. What accounts put into
     a phonebook is theirs.
     """
-    found = tuple(phone for phone in phones if not all(_is_inside(scopes, side, phone.mac) for side in sides))
+    before, after = sides
+    changed = {phone.mac: phone for phone in phones}
+    still = [mac for mac in touched if mac not in changed]
+    goes = [mac for mac in still if _is_inside(scopes, before, mac) != _is_inside(scopes, after, mac)]
+    gone = {mac: phone for mac in goes if (phone := moved(before, after, mac)) is not None}
+    every = sorted((changed | gone).items())
+    found = tuple(phone for mac, phone in every if not all(_is_inside(scopes, side, mac) for side in sides))
     books = tuple(sorted(book for book in phonebooks if any(_reaches_out(scopes, side, book) for side in sides)))
     return Outside(tuple(f"{one.kind}/{one.name}" for one in scopes), found, rules, common, books)
 
