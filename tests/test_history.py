@@ -314,12 +314,13 @@ def test_which_pull_request_a_message_names(message: str, review: str | None) ->
     assert review_of(Commit("a" * 40, (), "Anna", "anna@example.com", 0, 0, 0, message, False)) == review
 
 
-def test_a_commit_is_named_by_the_merge_that_brought_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("claim", ["", " (#1)", "\n\nWords.\n\nReviewed-on: https://example.com/pull/2"])
+def test_a_commit_is_named_by_the_merge_that_brought_it(claim: str, tmp_path: Path) -> None:
     files = inventories.minimal()
     root = root_of(tmp_path, files)
     repositories.git(root, "checkout", "-q", "-b", "topic")
     files["sites/all.yaml"]["berlin"]["utc_offset"] = "+1"
-    topic = repositories.commit(root, files, "Berlin is at +1")
+    topic = repositories.commit(root, files, f"Berlin is at +1{claim}")
     repositories.git(root, "checkout", "-q", "main")
     (root / "notes").write_text("other\n")
     repositories.commit(root, message="notes")

@@ -4,7 +4,7 @@ GitHub's merge button writes "Merge pull request #12 from ...", its squash butto
 "See merge request group/project!12" into the body; Bitbucket "Merged in BRANCH (pull request #12)", Azure "Merged PR
 12: Title"; Gitea and mailing-list workflows use trailers, which stand in the last paragraph
 (git-interpret-trailers(1)). A revert names what it reverts, not what brought it. A commit that came by a merge is
-named by that merge.
+named by that merge, and by its own message only where that merge names none.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ def reviews(
     """Return commit -> pull request for those of `commits` of which one is named, up to `start`.
 
     The first parents of `start` are the line that pull requests are merged into; what a merge of that line brought
-    in is its. With `within`, the commits that `between` returned, none outside of it is looked at.
+    in is its, whatever the messages of these commits say: whoever writes them is who is reviewed. With `within`, the
+    commits that `between` returned, none outside of it is looked at.
     """
     wanted = set(commits)
     found = {one: review for one in wanted if (review := review_of(history.commit(one))) is not None}
@@ -66,6 +67,6 @@ def reviews(
                 continue
             seen.add(commit)
             if review is not None and commit in wanted:
-                found.setdefault(commit, review)
+                found[commit] = review
             pending.extend(history.commit(commit).parents)
     return found
