@@ -113,6 +113,8 @@ def test_the_budget_stops_it_and_it_says_who_has_what(tmp_path: Path, layout: st
         assert works.run("deploy", "lab").returncode == 1
         rows = list(csv.DictReader(io.StringIO(works.run("rollout", "status", "lab", "--format", "csv").stdout)))
         assert {row["mac"] for row in rows if row["state"] == "gave-up"} == named
+        assert {row["hint"][:34] for row in rows if row["state"] == "gave-up"} == {"let the registrar forward NOTIFY f"}
+        assert "let the registrar forward NOTIFY for this user" in text.stdout
         suite = ElementTree.fromstring(works.run("rollout", "status", "lab", "--format", "junit").stdout)
         assert suite.get("failures") == str(len(named))
         before = len(phones.told)

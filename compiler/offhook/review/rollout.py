@@ -31,10 +31,12 @@ from offhook.rollout.campaign.progress import (
     UNTOLD,
     VERIFIED,
     WRONG,
+    PhoneState,
     Progress,
 )
 from offhook.rollout.campaign.steps import Action, Switch, Verify, Wait
 from offhook.rollout.running.keeping import Campaign
+from offhook.sip.outcome import next_step
 from offhook.texts import one_line
 
 STATES = (
@@ -43,7 +45,8 @@ STATES = (
 )
 """What may be said of a phone, in the order of reports."""
 
-_COLUMNS = ("mac", "label", "site", "model", "wave", "configuration", "state", "status", "why")
+_COLUMNS = ("mac", "label", "site", "model", "wave", "configuration", "state", "status", "why", "hint")
+_UNREACHED = (QUEUED, SWITCHING, SWITCHED, VERIFIED, SENT, UNTOLD)
 _NAMED = 10
 _LABEL = 20
 _CONDITIONS = {
@@ -73,9 +76,7 @@ def status_text(campaign: Campaign, progress: Progress, *, why: str = "", worked
     lines += _waves(campaign, progress)
     lines += _failed(campaign, progress)
     if progress.condition in (STOPPED, PAUSED) or is_left:
-        new = len(progress.on_new())
-        has = f"{count(new, 'phone')} {'has' if new == 1 else 'have'} the new configuration"
-        lines += ["", f"{has}, {len(campaign.targets) - new:,} the old one"]
+        lines += ["", _who_has_what(campaign, progress)]
     return "\n".join([*lines, *_next(campaign, progress, is_left=is_left)])
 
 
@@ -110,22 +111,22 @@ def status_csv(campaign: Campaign, progress: Progress, *, why: str = "", worked_
 
 
 def status_junit(campaign: Campaign, progress: Progress, *, why: str = "", worked_on: bool = False) -> str:
-    """Return JUnit XML: a test case a phone, which fails where it failed, and is skipped where it was not reached."""
+    """Return JUnit XML: a test case a phone, which fails where it failed, and is skipped where it has no outcome."""
     from xml.etree import ElementTree
 
     found = list(rows(campaign, progress))
     failures = sum(row["state"] in (GAVE_UP, WRONG) for row in found)
-    skipped = sum(row["state"] in (QUEUED, UNTOLD) for row in found)
+    skipped = sum(row["state"] in _UNREACHED for row in found)
     about = {"name": "offhook deploy", "tests": len(found), "failures": failures, "skipped": skipped}
     suite = ElementTree.Element("testsuite", {word: str(value) for word, value in about.items()})
     for row in found:
         case = ElementTree.SubElement(
             suite, "testcase", name=row["mac"], classname=f"wave-{row['wave']}.{row['site'] or '-'}"
         )
-        if row["state"] in (QUEUED, UNTOLD):
+        if row["state"] in _UNREACHED:
             ElementTree.SubElement(case, "skipped", message=row["why"] or row["state"])
         elif row["state"] in (GAVE_UP, WRONG):
-            ElementTree.SubElement(case, "failure", type=row["state"], message=row["why"])
+            ElementTree.SubElement(case, "failure", type=row["state"], message=row["why"]).text = row["hint"]
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True)
 
 
@@ -172,10 +173,11 @@ def rows(campaign: Campaign, progress: Progress) -> Iterator[dict[str, Any]]:
                 "site": target.site,
                 "model": target.model,
                 "wave": wave.number,
-                "configuration": "old" if one.to in ("", OLD) else "new",
+                "configuration": _configuration(one),
                 "state": one.state,
                 "status": one.status or None,
                 "why": one_line(one.why),
+                "hint": _hint(one),
             }
 
 
@@ -188,6 +190,29 @@ def action_line(action: Action) -> str:
     if isinstance(action, Wait) and action.until is not None:
         return one_line(action.why)
     return ""
+
+
+def _configuration(one: PhoneState) -> str:
+    """Which of the two a phone would fetch; "unsure" where its switch was begun, and nobody saw how it ended."""
+    if one.to and not one.switched:
+        return "unsure"
+    return "old" if one.to in ("", OLD) else "new"
+
+
+def _who_has_what(campaign: Campaign, progress: Progress) -> str:
+    has = Counter(_configuration(progress.of(mac)) for mac in campaign.targets)
+    sure = f"{count(has['new'], 'phone')} {'has' if has['new'] == 1 else 'have'} the new configuration, {has['old']:,} "
+    sure += "the old one"
+    return f"{sure}, {has['unsure']:,} were being switched and may have either" if has["unsure"] else sure
+
+
+def _hint(one: PhoneState) -> str:
+    """What to do about a phone that failed, "" for others."""
+    if not one.has_failed:
+        return ""
+    if one.state == WRONG:
+        return "mend what the server hands out: resume looks at it again, revert takes it back"
+    return next_step(one.why.partition(":")[0], one.status)
 
 
 def _waves(campaign: Campaign, progress: Progress) -> list[str]:
@@ -211,6 +236,9 @@ def _failed(campaign: Campaign, progress: Progress) -> Iterator[str]:
     for why, macs in sorted(found.items(), key=lambda row: (-len(row[1]), row[0])):
         yield ""
         yield style(f"{count(len(macs), 'phone')}: {why}", fg="red")
+        hint = _hint(progress.of(macs[0]))
+        if hint:
+            yield f"  {hint}"
         for mac in macs[:_NAMED]:
             target = campaign.targets[mac]
             yield f"  {mac}  {_short(target.label):<{_LABEL}}  {target.site}".rstrip()

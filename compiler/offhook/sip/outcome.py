@@ -95,6 +95,7 @@ MEANINGS: dict[int | str, Meaning] = {
 }
 """What is known about each way to end, by status or by word."""
 
+_WORDS = frozenset(one.word for one in MEANINGS.values())
 _THERE = frozenset({486, 488, 600, 603})
 _REASON_CHARACTERS = 120
 
@@ -146,6 +147,11 @@ class Outcome:
     def hint(self) -> str:
         """What to do next."""
         return self.meaning.hint
+
+
+def next_step(word: str, status: int = 0) -> str:
+    """Return what to do about an outcome that a journal kept; "" for a word that is not in the table."""
+    return Outcome(word, status).hint if word in _WORDS else ""
 
 
 def is_registered(outcome: Outcome) -> bool:
