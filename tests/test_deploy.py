@@ -526,6 +526,29 @@ def test_what_phones_answered_stands_in_git(tmp_path: Path) -> None:
         assert outcomes_of(remote, "lab", 3) == outcomes_of(works.root, "lab", 3)
 
 
+def test_answers_that_could_not_be_pushed_wait_in_the_state(tmp_path: Path) -> None:
+    """A clone whose push is refused, as CI's, is gone afterwards: the next one brings what it knew."""
+    with farm() as phones:
+        here = Works(tmp_path, phones.port, count=2, waves=[{"rest": True}])
+        here.commit("2")
+        gone = clone(here, "gone")
+        hook = here.root / ".git" / "hooks" / "pre-receive"
+        hook.write_text("#!/bin/sh\nexit 1\n")
+        hook.chmod(0o755)
+        refused = gone.run("deploy", "lab")
+        assert refused.returncode == 0
+        assert "record waits" in refused.stderr
+        shutil.rmtree(gone.root)
+        hook.unlink()
+        here.commit("3", [1])
+        assert clone(here, "next").run("deploy", "lab").returncode == 0
+        assert [(one.mac, one.state) for one in outcomes_of(here.root, "lab", 2)] == [
+            (mac(1), "answered"),
+            (mac(2), "answered"),
+        ]
+        assert [one.mac for one in outcomes_of(here.root, "lab", 3)] == [mac(1)]
+
+
 # killed anywhere ------------------------------------------------------------------------------------------------------
 
 AGAIN_S = 1.5

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -21,6 +21,7 @@ from offhook.publish.releases.recording import (
     release_of_manifest,
     released_by,
 )
+from offhook.publish.releases.told import Told
 from offhook.publish.state.head import read_head
 from offhook.publish.state.hold import SOONER, Hold, Lost, Patience, new_intent, take_hold
 from offhook.publish.state.manifest import Manifest
@@ -114,9 +115,17 @@ def campaign_fault(prepared: Prepared) -> OffhookError | None:
 
 
 def recorder(
-    prepared: Prepared, manifest: Manifest, *, rollback_of: int | None = None, reason: str = ""
+    prepared: Prepared,
+    manifest: Manifest,
+    *,
+    rollback_of: int | None = None,
+    reason: str = "",
+    told: Iterable[Told] = (),
 ) -> Callable[[str], bytes] | None:
-    """Return what makes the release's record, given the manifest's path; None where nothing new is released."""
+    """Return what makes the release's record, given the manifest's path; None where nothing new is released.
+
+    `told` is what phones answered already.
+    """
     if not prepared.is_release:
         return None
 
@@ -125,7 +134,7 @@ def recorder(
         release = release_of_manifest(
             manifest, path, name, prepared.moved, rollback_of=rollback_of, reason=one_line(reason)
         )
-        return record_bytes(release, prepared.moved)
+        return record_bytes(release, prepared.moved, told)
 
     return record
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +12,10 @@ from offhook.git.refs import identity
 from offhook.git.repository import is_repository, open_git
 from offhook.problem import OffhookError
 from offhook.publish.plan.steps import PhonesMoved
-from offhook.publish.releases.records import fetch_releases, read_releases, record
+from offhook.publish.releases.outcomes import add_outcomes
+from offhook.publish.releases.records import fetch_releases, push_releases, read_releases, record
 from offhook.publish.releases.release import Phones, Release, phones_data, phones_of, release_data, release_of
+from offhook.publish.releases.told import Told, outcome_of, told_data
 from offhook.publish.roots.root import State
 from offhook.publish.state.head import Head, read_head, read_json, swap
 from offhook.publish.state.hold import owner_name
@@ -63,10 +65,10 @@ def release_of_manifest(
     )
 
 
-def record_bytes(release: Release, moved: PhonesMoved) -> bytes:
-    """Return a record as it waits in the state."""
+def record_bytes(release: Release, moved: PhonesMoved, told: Iterable[Told] = ()) -> bytes:
+    """Return a record as it waits in the state, with what its phones answered, where they were told of it."""
     phones = Phones(moved.changed, moved.added, moved.removed)
-    body = {"release": release_data(release), "phones": phones_data(phones)}
+    body = {"release": release_data(release), "phones": phones_data(phones), "told": told_data(told)}
     return json.dumps(body, ensure_ascii=False).encode() + b"\n"
 
 
@@ -84,10 +86,25 @@ def record_waiting(root: Path, state: State, head: Head) -> str:
     except OffhookError as error:
         return error.message
     waiting.sort(key=lambda row: row[1].number)
-    _, newest, phones = waiting[-1]
-    found = record(root, newest, phones, waiting=[(release, its) for _, release, its in waiting[:-1]])
-    _forget(state, [path for path, release, _ in waiting if release.number in found.numbers])
-    return f"{found.warning}; {found.hint}" if found.warning and found.hint else found.warning
+    _, newest, phones, _ = waiting[-1]
+    found = record(root, newest, phones, waiting=[(release, its) for _, release, its, _ in waiting[:-1]])
+    warning = f"{found.warning}; {found.hint}" if found.warning and found.hint else found.warning
+    there = [row for row in waiting if row[1].number in found.numbers]
+    try:
+        _add_told([(release, told) for _, release, _, told in there if told], root)
+    except OffhookError as error:
+        there = [row for row in there if not row[3]]
+        warning = warning or f"what phones answered waits in the state: {error.message}"
+    _forget(state, [path for path, _, _, _ in there])
+    return warning
+
+
+def _add_told(waiting: Sequence[tuple[Release, tuple[Told, ...]]], root: Path) -> None:
+    """Put what phones answered beside the records of their releases, where others see it."""
+    for release, told in waiting:
+        add_outcomes(root, release.environment, release.number, told, by=release.by)
+    for environment in {release.environment for release, _ in waiting}:
+        push_releases(root, environment)
 
 
 def _forget(state: State, paths: Sequence[str]) -> None:
@@ -100,9 +117,19 @@ def _forget(state: State, paths: Sequence[str]) -> None:
         state.delete(paths)
 
 
-def _read(state: State, path: str) -> tuple[Release, Phones]:
+def _read(state: State, path: str) -> tuple[Release, Phones, tuple[Told, ...]]:
     body = read_json(state, path)
     where = f"{state.name}/{path}"
     if not isinstance(body, dict) or "release" not in body or "phones" not in body:
         raise damaged(where)
-    return release_of(body["release"], where), phones_of(body["phones"], where)
+    release = release_of(body["release"], where)
+    told = outcome_of(
+        {
+            "environment": release.environment,
+            "number": release.number,
+            "by": release.by,
+            "told": body.get("told", []),
+        },
+        where,
+    ).told
+    return release, phones_of(body["phones"], where), told

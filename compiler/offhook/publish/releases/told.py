@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
@@ -63,10 +63,15 @@ def outcome_bytes(outcome: Outcome) -> bytes:
     Raises OffhookError where `outcome_of` would not take it back.
     """
     head = {"environment": outcome.environment, "number": outcome.number, "by": outcome.by}
-    rows = [asdict(one) for one in outcome.told]
+    rows = told_data(outcome.told)
     outcome_of({**head, "told": rows}, "this outcome")
     lines = ",\n".join(f"  {_text(row)}" for row in rows)
     return f'{_text(head)[:-1]}, "told": [\n{lines}\n]}}\n'.encode()
+
+
+def told_data(told: Iterable[Told]) -> list[dict[str, Any]]:
+    """Return rows as plain data for JSON."""
+    return [asdict(one) for one in told]
 
 
 def outcome_of(data: object, where: str) -> Outcome:

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from offhook.problem import OffhookError
 from offhook.publish.releases.outcomes import STATES, Told, add_outcomes
 from offhook.publish.releases.recording import released_by
 from offhook.publish.releases.records import push_releases
 from offhook.publish.releases.told import MAX_WHY
-from offhook.rollout.campaign.progress import SWITCHED, PhoneState
-from offhook.rollout.running.run import Ran
+from offhook.rollout.campaign.progress import SWITCHED, PhoneState, Progress
+from offhook.rollout.running.keeping import Campaign
+
+if TYPE_CHECKING:
+    from offhook.rollout.running.run import Ran
 
 
 def record_outcomes(root: Path, ran: Ran) -> str:
@@ -23,7 +27,7 @@ def record_outcomes(root: Path, ran: Ran) -> str:
     Of one that was reverted it is said of the release that is there again: that is what they were told to fetch.
     Nothing is written for a campaign that did not end with a release: there is none that it could be said of.
     """
-    told = told_of(ran)
+    told = told_of(ran.campaign, ran.progress, reverted=ran.reverted)
     if not (told and ran.release):
         return ""
     environment = ran.campaign.environment
@@ -35,11 +39,11 @@ def record_outcomes(root: Path, ran: Ran) -> str:
     return ""
 
 
-def told_of(ran: Ran) -> tuple[Told, ...]:
+def told_of(campaign: Campaign, progress: Progress, *, reverted: bool) -> tuple[Told, ...]:
     """Return what became of each phone, as records keep it; not of those to which nothing was done."""
-    waves = ran.campaign.wave_of()
-    back = f"the rollout of {ran.campaign.commit[:10] or 'a work tree'} was taken back" if ran.reverted else ""
-    found = ((mac, one, _last(one)) for mac, one in sorted(ran.progress.phones.items()))
+    waves = campaign.wave_of()
+    back = f"the rollout of {campaign.commit[:10] or 'a work tree'} was taken back" if reverted else ""
+    found = ((mac, one, _last(one)) for mac, one in sorted(progress.phones.items()))
     return tuple(
         Told(
             mac,

@@ -41,6 +41,7 @@ from offhook.rollout.running.hands import Look, RealHands
 from offhook.rollout.running.journal import Journal
 from offhook.rollout.running.keeping import Campaign, Keeping
 from offhook.rollout.running.planning import Manner
+from offhook.rollout.running.recorded import told_of
 from offhook.rollout.running.standing import REVERT, campaign_id, campaign_of
 from offhook.rollout.running.teller import Route, Teller
 
@@ -198,7 +199,7 @@ def _run(
             waits = isinstance(action, Wait) and progress.condition == RUNNING
             return Ran(campaign, progress, action.why, is_waiting=waits)
         journal.compact(list(progress.rows()))
-        release = _finish(prepared, publication, campaign, is_revert=name != campaign.id)
+        release = _finish(prepared, publication, campaign, progress, is_revert=name != campaign.id)
         with suppress(OffhookError):  # a wish that came too late harms nobody
             copies.forget(run)
         warnings += filter(None, [record_waiting(prepared.root, prepared.state, hold.head)])
@@ -229,11 +230,19 @@ def _heard(copies: Copies) -> Callable[[], bool]:
     return heard
 
 
-def _finish(prepared: Prepared, publication: Publication, campaign: Campaign, *, is_revert: bool) -> int:
+def _finish(
+    prepared: Prepared, publication: Publication, campaign: Campaign, progress: Progress, *, is_revert: bool
+) -> int:
     """Write what is left: files of phones whose settings are the same, and common ones; then release it."""
     publication.switch()
     manifest = next_manifest(prepared)
-    record = recorder(prepared, manifest, rollback_of=campaign.before if is_revert else None, reason=campaign.reason)
+    record = recorder(
+        prepared,
+        manifest,
+        rollback_of=campaign.before if is_revert else None,
+        reason=campaign.reason,
+        told=told_of(campaign, progress, reverted=is_revert),
+    )
     publication.finish(manifest, record)
     invalidate(prepared.place, (*prepared.steps.writes, *prepared.steps.deletes))
     return manifest.release
