@@ -1,4 +1,4 @@
-"""The byte rules: which texts can stand on a line of a file that a phone reads.
+"""The byte rules: which texts can stand on a line of a file that a phone reads; and how texts are shown on a terminal.
 
 A line break or a control character could begin a second setting; a trailing blank after a server address
 once broke registration in the field; a blank value means "keep what you have" to the phone.
@@ -7,6 +7,7 @@ once broke registration in the field; a blank value means "keep what you have" t
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from unicodedata import bidirectional
 
 # C0, DEL and C1, the line and paragraph separators, the byte order mark, and halves of surrogate pairs
@@ -50,3 +51,10 @@ def isolated(text: str) -> str:
     """
     turns = any(bidirectional(letter) in ("R", "AL") for letter in text)
     return f"\u2068{text}\u2069" if turns else text
+
+
+def listed(values: Iterable[str], *, limit: int = 3, show: Callable[[str], str] = visible) -> str:
+    """Return a short list: "a, b, c and 4 more". Each value passes through `show`."""
+    every = list(values)
+    head = ", ".join(map(show, every[:limit]))
+    return head if len(every) <= limit else f"{head} and {len(every) - limit:,} more"

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from offhook.flyingvoice.panels import Panel
 from offhook.layers import COMPILER, Said
 from offhook.problem import Mark
+from offhook.secrets.hidden import hidden
 
 ADDED = "added"
 REMOVED = "removed"
@@ -199,3 +200,12 @@ class Diff:
     def unread(self) -> tuple[PhoneChange, ...]:
         """Return the phones that may be as they were: the file they stood in could not be read at the head."""
         return tuple(phone for phone in self.phones if phone.is_unread)
+
+
+def shown_sides(change: Change) -> tuple[str | None, str | None]:
+    """Return both values of a change without passwords, as JSON has them; None where nothing is said."""
+    return _shown(change.parameter, change.old), _shown(change.parameter, change.new)
+
+
+def _shown(parameter: str, side: Side | None) -> str | None:
+    return None if side is None else hidden(parameter, side.value)

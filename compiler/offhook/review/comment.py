@@ -11,14 +11,14 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-from offhook.diff.change import ADDED, REMOVED, Change, Diff, PhoneChange, Side
+from offhook.diff.change import ADDED, REMOVED, Change, Diff, PhoneChange, Side, shown_sides
 from offhook.diff.groups import Group, families, groups, variants
 from offhook.review.advice import Advice, advice
 from offhook.review.headline import headline
 from offhook.review.impact import by_site, impact
 from offhook.review.links import Links
 from offhook.review.markdown import code, codes, more, place, plain
-from offhook.review.words import count, cutoff, moved, restart, shown_sides
+from offhook.review.words import count, cutoff, moved, restart
 
 LIMITS = {"github": 65_000, "gitlab": 999_000}
 """By platform, in UTF-16 units: at least as many as there are characters, however the platform counts those.

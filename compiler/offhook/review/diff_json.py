@@ -8,9 +8,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from offhook.diff.change import ADDED, REMOVED, Change, Diff, Outside
+from offhook.diff.change import ADDED, REMOVED, Change, Diff, Outside, shown_sides
 from offhook.diff.groups import Group, groups, origins_of
-from offhook.review.words import shown_sides
 
 
 def diff_json(diff: Diff) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from offhook.diff.change import ADDED, CHANGED, REMOVED, Change, Diff, PhoneChange
+from offhook.diff.change import ADDED, CHANGED, REMOVED, Change, Diff, PhoneChange, shown_sides
 from offhook.diff.groups import Group, families, groups, variants
 from offhook.flyingvoice.keys import OFF_TYPE
-from offhook.review.words import count, cut, listed, moved, shown_sides, sites
-from offhook.texts import visible
+from offhook.review.words import count, cut, moved, sites
+from offhook.texts import listed, visible
 
 Show = Callable[[str], str]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from offhook.diff.change import LIKELY, UNKNOWN, Change, PhoneChange, Side
+from offhook.diff.change import LIKELY, UNKNOWN, Change, PhoneChange, shown_sides
 from offhook.secrets.changes import PERHAPS
 from offhook.secrets.hidden import hidden
-from offhook.texts import visible
+from offhook.texts import listed, visible
 
 _RESTART_WORDS = {LIKELY: "restart likely", UNKNOWN: "restart not known", "no": "no restart"}
 _NOTHING = "nothing"
@@ -36,13 +36,6 @@ def moved(phone: PhoneChange, *, show: Callable[[str], str] = visible) -> list[s
     """Return what became of a phone as a whole: "model FIP14G to FIP15G". What users wrote passes through `show`."""
     sides = ((one.what, *(show(side) if side else "none" for side in (one.old, one.new))) for one in phone.moves)
     return [f"{what} {old} to {new}" for what, old, new in sides]
-
-
-def listed(values: Iterable[str], *, limit: int = 3, show: Callable[[str], str] = visible) -> str:
-    """Return a short list: "a, b, c and 4 more". Each value passes through `show`."""
-    every = list(values)
-    head = ", ".join(map(show, every[:limit]))
-    return head if len(every) <= limit else f"{head} and {len(every) - limit:,} more"
 
 
 def sites(phones: Iterable[PhoneChange], *, show: Callable[[str], str] = visible) -> str:
@@ -78,11 +71,6 @@ def printed(parameter: str, value: str) -> str:
     return visible(hidden(parameter, value))
 
 
-def shown_sides(change: Change) -> tuple[str | None, str | None]:
-    """Return both values of a change without passwords, as JSON has them; None where nothing is said."""
-    return _shown(change.parameter, change.old), _shown(change.parameter, change.new)
-
-
 def values(change: Change, width: int) -> str:
     """Return "+1 -> +2", or what is known of a secret; of long values that part in which they differ."""
     if change.secret and change.new is not None:
@@ -115,7 +103,3 @@ def cut(text: str, width: int, start: int = 0) -> str:
     if len(rest) <= room:
         return text[:_HEAD] + _DOTS + text[len(text) - room :]
     return text[:_HEAD] + _DOTS + rest[: room - len(_DOTS)] + _DOTS
-
-
-def _shown(parameter: str, side: Side | None) -> str | None:
-    return None if side is None else hidden(parameter, side.value)

@@ -9,10 +9,10 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from offhook.review.words import listed
 from offhook.rollout.routes.call import Call
 from offhook.rollout.who import Target
 from offhook.sip.outcome import NO_ACCOUNT, NO_ADDRESS, SHARED, Outcome
+from offhook.texts import listed
 
 _RATE = re.compile(r"([1-9][0-9]{0,5})/(s|min|h)")
 _SECONDS = {"s": 1, "min": 60, "h": 3600}

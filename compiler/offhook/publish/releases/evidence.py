@@ -14,7 +14,7 @@ from pathlib import Path
 
 from offhook.cache import with_store
 from offhook.diff import diff
-from offhook.diff.change import ADDED, CHANGED, REMOVED, Diff, PhoneChange
+from offhook.diff.change import ADDED, CHANGED, REMOVED, Diff, PhoneChange, shown_sides
 from offhook.git.refs import has_commit, named_parents
 from offhook.git.signatures import Signature, Trust
 from offhook.history.brought import PRESENCE, Key, Sides, between, brought
@@ -28,7 +28,6 @@ from offhook.publish.releases.records import notes
 from offhook.publish.releases.release import Phones, Release
 from offhook.publish.releases.selection import chosen
 from offhook.publish.releases.told import Told
-from offhook.review.words import shown_sides
 from offhook.store import Store
 
 

@@ -42,8 +42,7 @@ from offhook.publish.releases.release import (
     release_of,
     to_json,
 )
-from offhook.review.words import listed
-from offhook.texts import one_line
+from offhook.texts import listed, one_line
 
 _RELEASE, _PHONES = "release.json", "phones.json"
 OUTCOMES = "outcomes.json"

@@ -26,7 +26,7 @@ from offhook.publish.releases.ledger import (
     remote_ref_of,
 )
 from offhook.publish.releases.release import Phones, Release
-from offhook.review.words import listed
+from offhook.texts import listed
 
 __all__ = [
     "Recorded",

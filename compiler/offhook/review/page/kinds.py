@@ -10,13 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from offhook.diff.change import LIKELY, UNKNOWN, Change, Diff, PhoneChange, Side
+from offhook.diff.change import LIKELY, UNKNOWN, Change, Diff, PhoneChange, Side, shown_sides
 from offhook.diff.groups import Group, Variant, families, groups, variants
 from offhook.review.headline import spoken, topics
 from offhook.review.links import Links
 from offhook.review.page.sights import Drawn, drawn, sights
-from offhook.review.words import count, cutoff, listed, moved, restart, shown_sides
-from offhook.texts import visible
+from offhook.review.words import count, cutoff, moved, restart
+from offhook.texts import listed, visible
 
 _LONGEST_VALUE = 2_000
 _FEW_VALUES = 12

@@ -9,8 +9,7 @@ from click import style
 from offhook.git.signatures import spoken
 from offhook.publish.releases.evidence import Evidence, Phone, Wrote
 from offhook.review.report.words import ID, Alike, alike, answer, author, headline, moment, remark, source, values
-from offhook.review.words import listed
-from offhook.texts import one_line, visible
+from offhook.texts import listed, one_line, visible
 
 
 def report_text(found: Sequence[Evidence]) -> str:
