@@ -164,6 +164,21 @@ def test_every_clone_gives_the_same_bytes(office: Office, style: str, tmp_path: 
     assert office.report(*words) == office.report(*words, root=clone, **elsewhere)
 
 
+def test_where_signatures_cannot_be_checked_that_is_said(office: Office, tmp_path: Path) -> None:
+    (tmp_path / "git").symlink_to(peers.program("git"))
+    done = subprocess.run(
+        [str(OFFHOOK), "-C", str(office.root), "report", "lab", "--from", "2", "--to", "2", "--no-fetch"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PATH": str(tmp_path)},
+    )
+    assert done.returncode == 0
+    assert "signed, not checked" in done.stdout
+    assert "not all checked here" in done.stderr
+    assert "ssh-keygen is not there: install OpenSSH" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -32,7 +32,7 @@ def report(
     """
     from offhook.parallel import available_processes
     from offhook.problem import OffhookError
-    from offhook.publish.releases.evidence import gather
+    from offhook.publish.releases.evidence import gather, unchecked
     from offhook.publish.releases.ledger import ref_of
     from offhook.publish.releases.records import fetch_releases
 
@@ -51,6 +51,8 @@ def report(
             root, environment, first=first, last=last, store=store, processes=available_processes(), warn=warn
         ),
     )
+    for reason in unchecked(found):
+        warn(f"signatures are not all checked here, so another clone may say more: {reason}")
     if style == "csv":
         from offhook.review.report.as_csv import report_csv
 

@@ -132,6 +132,12 @@ def gather(
     return use(store) if store is not None else with_store(root, use, warn=warn)
 
 
+def unchecked(found: Iterable[Evidence]) -> tuple[str, ...]:
+    """Return why signatures could not be checked, each reason once, sorted: a program that is missing, above all."""
+    signatures = (commit.signature for one in found for commit in one.commits)
+    return tuple(sorted({one.detail for one in signatures if one.state == "unchecked"}))
+
+
 def _evidence(root: Path, sides: Sides, chain: Chain, at: int) -> Evidence:
     """What is known of the record at a place of the chain."""
     git, record = sides.history.git, chain.records[at]
