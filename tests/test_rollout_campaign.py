@@ -39,7 +39,7 @@ from offhook.rollout.campaign.rows import Row
 from offhook.rollout.campaign.sends import MAX_SENDS
 from offhook.rollout.campaign.steps import Done, Notify, Plan, Send, Stop, Switch, Verify, Wait
 from offhook.rollout.campaign.waves import waves
-from offhook.rollout.campaign.windows import Window, is_open
+from offhook.rollout.campaign.windows import Window, closes_at, is_open
 from offhook.rollout.running.driver import Listening, drive
 from offhook.rollout.running.journal import open_journal
 from offhook.rollout.who import Target
@@ -236,6 +236,42 @@ def test_a_campaign_that_is_killed_anywhere(
     if night:
         assert all(is_open(NIGHT, at) for at, _, to in world.switched if to == NEW)
         assert all(is_open(NIGHT, at) for at, _ in world.told)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    sites=st.lists(st.tuples(st.integers(1, 60), st.integers(1, 4)), min_size=1, max_size=4),
+    rate=st.sampled_from([0.2, 1.0]),
+    by_site=st.booleans(),
+    share=st.sampled_from(["10%", "100%"]),
+)
+def test_whoever_is_switched_is_told_before_the_window_closes(
+    sites: list[tuple[int, int]], rate: float, by_site: bool, share: str
+) -> None:
+    """Sites on one registrar with windows of some minutes, at its rate or at their own."""
+    found: dict[str, Target] = {}
+    for number, (count, _) in enumerate(sites):
+        for one in range(count):
+            mac = f"0021f2{number:02x}{one:04x}"
+            found[mac] = Target(mac, "FIP14G", f"s{number}", user=mac, registrar="pbx:5060")
+    windows = {f"s{number}": Window(frozenset(range(7)), 480, 480 + it[1], UTC) for number, it in enumerate(sites)}
+    plan = replace(
+        plan_of(found, waves=[{"share": share}, {"rest": True}]),
+        windows=windows,
+        rates={("site", one.site) if by_site else ("registrar", one.registrar): rate for one in found.values()},
+    )
+    world = World(plan)
+    assert isinstance(world.run(), Done)
+    told = {mac: at for at, mac in world.told}
+    assert told.keys() == found.keys()
+    for at, mac, _ in world.switched:
+        closing = closes_at(windows[found[mac].site], at)
+        assert closing is not None
+        assert at <= told[mac] < closing
+    # nor is a window left with room in it
+    if share == "100%":
+        shortest = min(int(minutes * 60 * rate) for _, minutes in sites)
+        assert sum(1 for at in told.values() if at < START + 3_600) >= min(shortest, len(found))
 
 
 def test_the_budget_stops_it_and_says_who_has_what() -> None:

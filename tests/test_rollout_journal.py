@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import random
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +16,7 @@ from hypothesis import strategies as st
 
 from offhook.problem import OffhookError
 from offhook.review.serve import entry_json
+from offhook.rollout.campaign.config import config_of
 from offhook.rollout.campaign.progress import (
     ANSWERED,
     FETCHED,
@@ -28,8 +32,11 @@ from offhook.rollout.campaign.progress import (
     Progress,
 )
 from offhook.rollout.campaign.rows import Row
+from offhook.rollout.campaign.steps import Plan
 from offhook.rollout.running.fetched import Watch
+from offhook.rollout.running.hands import RealHands
 from offhook.rollout.running.journal import head_of, line_of, open_journal, parse, read_journal
+from offhook.rollout.who import Target
 from offhook.serve.desk import Event
 from offhook.serve.lab import Line
 
@@ -165,20 +172,20 @@ def test_who_fetched_is_read_from_an_access_log(tmp_path: Path) -> None:
         return watch.seen()
 
     assert log(LINE.format("/0021f2000001.cfg", 200), LINE.format("/a/0021F2000002.cfg?x=1", 304)) == [
-        "0021f2000001",
-        "0021f2000002",
+        "0021f2000001.cfg",
+        "0021f2000002.cfg",
     ]
-    assert log(LINE.format("/phones/0021f2000003.0a1b2c3d.cfg", 206)) == ["0021f2000003"]
+    assert log(LINE.format("/phones/0021f2000003.0a1b2c3d.cfg", 206)) == ["0021f2000003.0a1b2c3d.cfg"]
     assert log(LINE.format("/0021f2000004.cfg", 401), LINE.format("/y000000000000.boot", 200), "junk\n") == []
     half = LINE.format("/0021f2000005.cfg", 200)
     assert log(half[:40]) == []
-    assert log(half[40:]) == ["0021f2000005"]
+    assert log(half[40:]) == ["0021f2000005.cfg"]
     path.rename(tmp_path / "access.log.1")
     assert watch.seen() == []
-    assert log(LINE.format("/0021f2000006.cfg", 200)) == ["0021f2000006"]
+    assert log(LINE.format("/0021f2000006.cfg", 200)) == ["0021f2000006.cfg"]
     path.write_text("")
     assert watch.seen() == []
-    assert log(LINE.format("/0021f2000007.cfg", 200)) == ["0021f2000007"]
+    assert log(LINE.format("/0021f2000007.cfg", 200)) == ["0021f2000007.cfg"]
     assert Watch(tmp_path / "nothing").seen() == []
 
 
@@ -215,7 +222,7 @@ def test_offhook_is_no_phone_that_fetched(tmp_path: Path, own: str, seen: list[s
         '{"kind": "note", "text": "x"}\n{"kind"\n{}\n',
     ]
     path.write_text("".join([OWN, BARE, QUOTED, *lab]))
-    assert sorted(watch.seen()) == seen
+    assert sorted(name.partition(".")[0] for name in watch.seen()) == seen
 
 
 def test_what_was_fetched_while_nobody_watched_is_seen(tmp_path: Path) -> None:
@@ -224,18 +231,71 @@ def test_what_was_fetched_while_nobody_watched_is_seen(tmp_path: Path) -> None:
     first = Watch(path, kept=kept)
     with path.open("a") as file:
         file.write(LINE.format("/0021f2000002.cfg", 200) + LINE.format("/0021f2000003.cfg", 200)[:50])
-    assert first.seen() == ["0021f2000002"]
+    assert first.seen() == ["0021f2000002.cfg"]
     first.keep()
     with path.open("a") as file:
         file.write(LINE.format("/0021f2000003.cfg", 200)[50:])
     again = Watch(path, kept=kept)
     again.go_on()
-    assert again.seen() == ["0021f2000003"]
+    assert again.seen() == ["0021f2000003.cfg"]
     assert Watch(path, kept=kept).seen() == []  # another campaign
     kept.write_text("junk")
     lost = Watch(path, kept=kept)
     lost.go_on()
     assert lost.seen() == []
+
+
+OLD_CFG, NEW_CFG = "phones/{}.0a1b2c3d.cfg", "phones/{}.4e5f6a7b.cfg"
+
+
+def by_web(name: str) -> str:
+    return LINE.format(f"/lab/{name}", 200)
+
+
+@pytest.mark.parametrize("line", [by_web, lambda name: by_lab("", "http", "FIP14G", name=name)])
+@pytest.mark.parametrize(("old", "new"), [("{}.cfg", "{}.cfg"), (OLD_CFG, NEW_CFG), ("{}.cfg", NEW_CFG)])
+def test_what_was_there_before_is_not_fetched(tmp_path: Path, line: Callable[[str], str], old: str, new: str) -> None:
+    """Phones poll at any time, by caches also after their switch: only what they were switched to counts."""
+    path = tmp_path / "access.log"
+    path.write_text("")
+    macs = [f"0021f200000{number}" for number in range(1, 5)]
+    first, second, third, fourth = macs
+
+    def polls(*names: str) -> None:
+        with path.open("a") as file:
+            file.write("".join(map(line, names)))
+
+    def switched(chosen: Collection[str]) -> None:
+        # one asks before its file is replaced; another one is at it already
+        polls(*(old.format(mac) for mac in chosen), new.format(first))
+
+    publication = SimpleNamespace(
+        switch=switched,
+        steps=SimpleNamespace(switches=()),
+        survey=SimpleNamespace(files=dict.fromkeys(new.format(mac) for mac in macs)),
+    )
+    plan = Plan((), {mac: Target(mac) for mac in macs[:3]}, config_of({}), 0)
+    hands = RealHands(plan, cast(Any, publication), None, None, Watch(path), print, lambda: 9.0)
+    progress = Progress()
+
+    def take(rows: list[Row]) -> list[str]:
+        progress.take(rows)
+        return [mac for mac in macs if progress.of(mac).fetched_at]
+
+    polls(*(old.format(mac) for mac in macs))
+    assert take(hands.news(0.0, 1.0)) == []
+    assert take(hands.switch([first], "new")) == []
+    assert take(hands.news(0.0, 2.0)) == []
+    # what another one fetched meanwhile is not lost with what the switched one did
+    assert take(hands.switch([second], "new")) == [first]
+    polls(*(new.format(mac) for mac in (third, fourth)))
+    assert take(hands.news(0.0, 3.0)) == [first]
+    polls(new.format(second))
+    assert take(hands.news(0.0, 4.0)) == [first, second]
+    if old != new:
+        take(hands.switch([third], "new"))
+        polls(old.format(third))
+        assert take(hands.news(0.0, 5.0)) == [first, second]
 
 
 def test_a_log_that_tells_nothing_is_said(tmp_path: Path) -> None:

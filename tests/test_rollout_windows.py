@@ -24,11 +24,14 @@ ZONES = [
         "Pacific/Kiritimati",
         "Asia/Kolkata",
     ),
+    # clocks go back to 00:00, or over it
+    *("America/Havana", "Asia/Gaza", "America/Scoresbysund", "Asia/Amman", "Asia/Beirut", "America/Santiago"),
     *("Australia/Lord_Howe", "Pacific/Apia", "America/Sao_Paulo", "Africa/Casablanca", "Asia/Tehran", "UTC"),
 ]
 FILE = InventoryFile("inventory/sites/all.yaml", "site", "", bytes)
 TURNS = [datetime(2026, 3, 29, tzinfo=UTC), datetime(2026, 10, 25, tzinfo=UTC), datetime(2026, 3, 8, tzinfo=UTC)]
 TURNS += [datetime(2026, 11, 1, tzinfo=UTC), datetime(2011, 12, 30, tzinfo=UTC), datetime(2026, 4, 5, tzinfo=UTC)]
+TURNS += [datetime(2026, 10, 31, tzinfo=UTC), datetime(2021, 10, 29, tzinfo=UTC), datetime(2019, 10, 27, tzinfo=UTC)]
 
 windows = st.builds(
     Window,
@@ -93,6 +96,36 @@ def test_seconds_do_not_matter_but_for_now(window: Window, instant: float, secon
     assert opening is None or is_open(window, opening)
 
 
+BACK_TO_MIDNIGHT = [
+    *((2026, 11, 1, "America/Havana"), (2026, 10, 31, "Asia/Gaza"), (2023, 10, 29, "America/Scoresbysund")),
+    *((2021, 10, 29, "Asia/Amman"), (2026, 10, 25, "Asia/Beirut"), (2026, 4, 5, "America/Santiago")),
+]
+
+
+@given(
+    st.sampled_from(BACK_TO_MIDNIGHT),
+    st.frozensets(st.integers(0, 6), min_size=1),
+    st.integers(-18, 18),
+    st.integers(1, 36),
+    st.integers(-48, 24),
+)
+@settings(max_examples=300, deadline=None)
+def test_nights_in_which_clocks_go_back_to_midnight(
+    night: tuple[int, int, int, str], days: frozenset[int], opens: int, length: int, hours: int
+) -> None:
+    """Windows around midnight, in steps of ten minutes: part of a day comes twice, and between its two halves another
+    day begins."""
+    year, month, day, zone = night
+    opens = opens * 10 % (24 * 60)
+    window = Window(days, opens, (opens + length * 10) % (24 * 60), ZoneInfo(zone))
+    start = datetime(year, month, day, tzinfo=ZoneInfo(zone)).timestamp() + hours * 1_800
+    minutes = [start + 60 * number for number in range(2 * 24 * 60)]
+    shown = [is_open(window, minute) for minute in minutes]
+    turn = next((at for at, is_so in zip(minutes, shown, strict=True) if is_so != shown[0]), None)
+    found = closes_at(window, start) if shown[0] else next_opening(window, start)
+    assert found == turn if turn is not None else found is None or found > minutes[-1]
+
+
 AT = datetime(2026, 3, 28, 12, tzinfo=UTC)
 
 
@@ -118,6 +151,26 @@ def test_nights_that_are_known(zone: str, maintenance: dict[str, object], opens:
     assert closing is not None
     said = [datetime.fromtimestamp(one, UTC).isoformat()[:16] for one in (opening, closing)]
     assert said == [opens, closes]
+
+
+@pytest.mark.parametrize(
+    ("maintenance", "turns"),
+    [
+        ({"from": "22:00", "to": "00:30"}, ["02:00", "04:30", "05:00", "05:30"]),
+        ({"days": ["sun"], "from": "00:30", "to": "01:30"}, ["04:30", "05:00", "05:30", "06:30"]),
+    ],
+)
+def test_the_night_in_which_clocks_go_back_to_midnight(maintenance: dict[str, object], turns: list[str]) -> None:
+    """Havana, 2026-11-01 05:00 UTC: from 01:00 to 00:00."""
+    window = window_of(site("America/Havana", **maintenance))
+    at: float | None = datetime(2026, 11, 1, 1, tzinfo=UTC).timestamp()
+    seen = []
+    for look in (next_opening, closes_at) * 2:
+        assert at is not None
+        at = look(window, at)
+        assert at is not None
+        seen.append(datetime.fromtimestamp(at, UTC).strftime("%H:%M"))
+    assert seen == turns
 
 
 def test_an_hour_that_comes_twice_is_open_twice() -> None:

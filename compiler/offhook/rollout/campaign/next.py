@@ -69,12 +69,11 @@ def _in_wave(plan: Plan, progress: Progress, wave: Wave, now: float) -> Step:
     if unseen := _unseen(plan, progress, states):
         return Step(Verify(unseen))
     opened = {site: plan.is_open(mac, now) for site, mac in {plan.targets[mac].site: mac for mac in states}.items()}
-    shut = {mac for mac in states if not opened[plan.targets[mac].site]}
-    telling = tell(plan, progress, [mac for mac, one in states.items() if one.switched and mac not in shut], now)
+    changeable = [mac for mac in states if opened[plan.targets[mac].site]]
+    telling = tell(plan, progress, [mac for mac in changeable if states[mac].switched], now)
     if isinstance(telling, Step):
         return telling
-    queued = [mac for mac, one in states.items() if not one.to]
-    fit = fitting(plan, queued, shut, now)
+    fit = fitting(plan, progress, changeable, now)
     if fit:
         return Step(Switch(fit, NEW), tuple(Row(SWITCHING, mac, now, to=NEW) for mac in fit))
     open_ended = [mac for mac, one in states.items() if not one.outcome]

@@ -148,7 +148,10 @@ class Progress:
 
 
 def folded(state: PhoneState, row: Row) -> PhoneState:
-    """Return a phone's state after a row. An answer to what was never sent, or after a good one, changes nothing."""
+    """Return a phone's state after a row. An answer to what was never sent, or after a good one, changes nothing.
+
+    Nor does a fetch before the switch: that was of what was there before.
+    """
     if row.state == SWITCHING:
         return state if state.to == row.to else PhoneState(to=row.to)
     if row.state == SWITCHED:
@@ -158,7 +161,7 @@ def folded(state: PhoneState, row: Row) -> PhoneState:
     if row.state == SENT:
         return replace(state, sends=row.status, sent_at=row.at)
     if row.state == FETCHED:
-        return replace(state, fetched_at=row.at)
+        return replace(state, fetched_at=row.at) if state.switched else state
     if row.state == ASKED:
         return replace(state, asked_at=row.at)
     if row.state == REGISTERED:

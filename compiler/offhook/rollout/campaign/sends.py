@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 
 from offhook.rollout.campaign.progress import GAVE_UP, SENT, UNTOLD, Progress
 from offhook.rollout.campaign.rows import Row
@@ -17,7 +17,7 @@ MAX_SENDS = 3
 
 
 def tell(plan: Plan, progress: Progress, macs: Sequence[str], now: float) -> Step | float:
-    """NOTIFYs that are due within a batch; or the time at which the next one is."""
+    """NOTIFYs that are due within a batch, first where a window closes first; or the time at which the next one is."""
     pending = [mac for mac in macs if not progress.of(mac).outcome]
     silent = [mac for mac in pending if not plan.targets[mac].is_addressed]
     if silent:
@@ -32,13 +32,13 @@ def tell(plan: Plan, progress: Progress, macs: Sequence[str], now: float) -> Ste
     for mac in pending:
         groups.setdefault(plan.targets[mac].address, []).append(mac)
     slots = free_at(plan, ((plan.targets[mac], progress.of(mac).sent_at) for mac in macs), now)
+    closings = _closings(plan, pending, now)
     sends, after = [], float("inf")
-    for group in groups.values():
+    for group in sorted(groups.values(), key=lambda macs: closings[plan.targets[macs[0]].site]):
         places = [place for mac in group[:1] for place in plan.places(mac)]
         at = max([now, *(slots[place] for place in places if place in slots), _again(plan, progress, group, now)])
-        closing = plan.closes_at(group[0], now)
         is_last = any(progress.of(mac).sends >= MAX_SENDS for mac in group)  # its answer is still waited for
-        if is_last or at > now + BATCH_S or (closing is not None and at >= closing):
+        if is_last or at > now + BATCH_S or at >= closings[plan.targets[group[0]].site]:
             after = min(after, at)
             continue
         slots.update((place, at + 1 / plan.rates[place]) for place in places)
@@ -69,18 +69,39 @@ def _spent(plan: Plan, progress: Progress, mac: str, now: float) -> bool:
     return progress.of(mac).sends >= MAX_SENDS and now >= progress.told_at(mac) + plan.again_s
 
 
-def fitting(plan: Plan, queued: Iterable[str], shut: Collection[str], now: float) -> tuple[str, ...]:
-    """Those of some phones whose window is open, as many as can be notified before it closes."""
-    room: dict[Hashable, float] = {}
-    found = []
-    for mac in queued:
-        if mac in shut:
+def fitting(plan: Plan, progress: Progress, macs: Sequence[str], now: float) -> tuple[str, ...]:
+    """Those of a wave's phones, whose windows are open, that are queued: as many as can be told before these close.
+
+    Those that are switched, and not told yet, come first. Up to each closing a place takes only what fits: of all that
+    pass it and close by then, whichever the site.
+    """
+    queued = [mac for mac in macs if not progress.of(mac).to]
+    if not queued:
+        return ()
+    closings = _closings(plan, macs, now)
+    free = free_at(plan, ((plan.targets[mac], progress.of(mac).sent_at) for mac in macs), now)
+    room: dict[Hashable, dict[float, float]] = {}
+    for places, closing in {(plan.places(mac), closings[plan.targets[mac].site]) for mac in macs}:
+        for place in places if closing < float("inf") else ():
+            room.setdefault(place, {})[closing] = (closing - free.get(place, now)) * plan.rates[place]
+    found, full = [], set()
+    for mac in sorted(macs, key=lambda mac: not progress.of(mac).to):
+        state, key = progress.of(mac), (plan.places(mac), closings[plan.targets[mac].site])
+        if state.sends or state.outcome or key in full:
             continue
-        closing = plan.closes_at(mac, now)
-        for place in plan.places(mac) if closing is not None else ():
-            room.setdefault((place, closing), ((closing or now) - now) * plan.rates[place])
-        keys = [(place, closing) for place in plan.places(mac) if (place, closing) in room]
-        if all(room[key] >= 1 for key in keys):
-            room.update((key, room[key] - 1) for key in keys)
+        passed = [(place, at) for place in key[0] for at in room.get(place, ()) if at >= key[1]]
+        if not state.to and any(room[place][at] < 1 for place, at in passed):
+            full.add(key)
+            continue
+        for place, at in passed:
+            room[place][at] -= 1
+        if not state.to:
             found.append(mac)
     return tuple(found)
+
+
+def _closings(plan: Plan, macs: Iterable[str], now: float) -> dict[str, float]:
+    """Return when the window of each of some phones' sites closes, infinity where it does not."""
+    sites = {plan.targets[mac].site: mac for mac in macs}
+    closings = {site: plan.closes_at(mac, now) for site, mac in sites.items()}
+    return {site: float("inf") if closing is None else closing for site, closing in closings.items()}

@@ -72,15 +72,14 @@ def closes_at(window: Window | None, instant: float) -> float | None:
 
 def _turns(window: Window, instant: float) -> Iterator[float]:
     """Yield, in order, every instant after this one at which the window may open or close."""
-    day = _local(window, instant).date() - timedelta(days=1)
-    last = instant
-    for _ in range(_SEARCHED_DAYS):
-        for turn in _turns_of(window, day):
-            # days of the calendar overlap where clocks are put back over midnight
-            if turn > last:
-                last = turn
-                yield turn
-        day += timedelta(days=1)
+    first = _local(window, instant).date() - timedelta(days=1)
+    waiting: set[float] = set()
+    for number in range(_SEARCHED_DAYS):
+        today, after = (_turns_of(window, first + timedelta(days=number + ahead)) for ahead in (0, 1))
+        # days of the calendar overlap where clocks are put back over midnight
+        waiting |= set(today)
+        yield from sorted(turn for turn in waiting if instant < turn < after[0])
+        waiting = {turn for turn in waiting if turn >= after[0]}
 
 
 @lru_cache(maxsize=4096)

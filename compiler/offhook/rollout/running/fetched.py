@@ -1,11 +1,12 @@
-"""Which phones fetched, by the log of whoever hands their files out.
+"""What phones fetched, by the log of whoever hands their files out.
 
 Comes in: a web server's access log in the common or combined format, as nginx, Apache and lighttpd write it
 (https://httpd.apache.org/docs/2.4/logs.html#common), or the lab server's (`offhook serve --format json`); from the
-place at which it ends when the watch begins, or where an earlier run left off. Goes out: MACs whose own file was
-handed out, or was found unchanged, since the last look. A log that is rotated goes on from its beginning; a line that
-is no such line is passed over. So is what offhook's own virtual phones fetched: by HTTP they say so, and of what they
-fetch by what says nothing no line is counted.
+place at which it ends when the watch begins, or where an earlier run left off. Goes out: names of phones' own files
+(MAC.cfg, MAC.HASH.cfg) that were handed out, or found unchanged, since the last look: whoever asks knows which of them
+are new. A log that is rotated goes on from its beginning; a line that is no such line is passed over. So is what
+offhook's own virtual phones fetched: by HTTP they say so, and of what they fetch by what says nothing no line is
+counted.
 """
 
 from __future__ import annotations
@@ -23,12 +24,11 @@ from offhook.rollout.running.files import replace_file
 
 _REQUEST = re.compile(rb'"[A-Z]{1,20} [^"]{0,4000} HTTP/[0-9.]{1,5}" [0-9]{3}\b')
 _LINE = re.compile(
-    rb'"GET [^" ]{0,500}?/([0-9A-Fa-f]{12})(?:\.[0-9a-f]{8})?\.cfg[^" ]{0,100} HTTP/[0-9.]{1,5}" (?:200|206|304)\b'
+    rb'"GET [^" ]{0,500}?/([0-9A-Fa-f]{12}(?:\.[0-9a-f]{8})?\.cfg)[^" ]{0,100} HTTP/[0-9.]{1,5}" (?:200|206|304)\b'
     rb'(?: \S{1,20} "(?:[^"\\]|\\.){0,4000}" "((?:[^"\\]|\\.){0,4000})")?'
 )
-_NAME = re.compile(r"(?:.*/)?([0-9a-f]{12})(?:\.[0-9a-f]{8})?\.cfg")
+_NAME = re.compile(r"(?:.*/)?([0-9a-f]{12}(?:\.[0-9a-f]{8})?\.cfg)")
 _AT_ONCE = 4 << 20
-_LOOKS = 16
 _TAIL = 64 << 10
 
 
@@ -96,14 +96,22 @@ class Watch:
         return ""
 
     def seen(self) -> list[str]:
-        """Return the phones that fetched since the last look, each once. A log that cannot be read tells nothing."""
+        """Return the names of what was fetched since the last look, up to where the log ends now, each once.
+
+        A log that cannot be read tells nothing.
+        """
         found: dict[str, None] = {}
-        for _ in range(_LOOKS):
-            lines = self._read()
-            found.update((mac, None) for mac in map(self._fetched, lines) if mac)
-            if not lines:
-                break
+        for _ in range(1 + self._left() // _AT_ONCE):
+            found.update((name, None) for name in map(self._fetched, self._read()) if name)
         return list(found)
+
+    def _left(self) -> int:
+        """How many bytes there are to be read."""
+        with suppress(OSError):
+            about = self.path.stat()
+            is_same = about.st_ino == self._inode and about.st_size >= self._position
+            return about.st_size - (self._position if is_same else 0)
+        return 0
 
     def _read(self) -> list[bytes]:
         """The next whole lines."""
@@ -122,7 +130,7 @@ class Watch:
         return whole.split(b"\n") if newline else []
 
     def _fetched(self, line: bytes) -> str:
-        """The phone that fetched its own file, by a line; "" for none, and where that may have been a virtual one."""
+        """The phone's own file that was fetched, by a line; "" for none, and where a virtual one may have."""
         if line.startswith(b"{"):
             return self._by_lab(line)
         match = _LINE.search(line)

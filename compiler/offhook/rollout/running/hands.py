@@ -13,7 +13,7 @@ from typing import Protocol
 
 from offhook.publish.carry.cloudfront import invalidate
 from offhook.publish.carry.publication import Publication
-from offhook.publish.tree.paths import phone_of
+from offhook.publish.tree.paths import owner_of, phone_of
 from offhook.rollout.calls import call_to
 from offhook.rollout.campaign.progress import (
     ABSENT,
@@ -77,13 +77,18 @@ class RealHands:
     _next: list[Job] = field(default_factory=list)
 
     def switch(self, macs: Sequence[str], to: str) -> list[Row]:
-        """Switch phones to the publication's tree, whichever of the two that is."""
-        self.publication.switch(frozenset(macs))
-        paths = [path for path in self.publication.steps.switches if phone_of(path) in set(macs)]
+        """Switch phones to the publication's tree, whichever of the two that is.
+
+        What they fetched up to now may have been the other one: of them that is forgotten.
+        """
+        chosen = frozenset(macs)
+        self.publication.switch(chosen)
+        paths = [path for path in self.publication.steps.switches if phone_of(path) in chosen]
         if paths and (warning := invalidate(self.publication.place, paths)):
             self.warn(warning)
         at = self.clock()
-        return [Row(SWITCHED, mac, at, to=to) for mac in macs]
+        others = (row for row in self._fetched(at) if row.mac not in chosen)
+        return [*others, *(Row(SWITCHED, mac, at, to=to) for mac in macs)]
 
     def verify(self, macs: Sequence[str]) -> list[Row]:
         """Boot a virtual phone for each of them; one that is to have nothing any more is not looked at."""
@@ -109,9 +114,7 @@ class RealHands:
             rows += self._ended(self.teller.answers(timeout_s))
         elif timeout_s > 0:
             time.sleep(timeout_s)
-        if self.watch is not None:
-            rows += [Row(FETCHED, mac, now) for mac in self.watch.seen() if mac in self.plan.targets]
-        return rows
+        return [*rows, *self._fetched(now)]
 
     @property
     def under_way(self) -> int:
@@ -124,6 +127,13 @@ class RealHands:
             self.watch.keep()
         while self._next and self.teller is not None:
             self.teller.tell(self._next.pop(0))
+
+    def _fetched(self, at: float) -> list[Row]:
+        """Which phones fetched what the publication's tree has for them, since the last look."""
+        files = self.publication.survey.files
+        names = self.watch.seen() if self.watch is not None else ()
+        known = (name for name in names if name in files or f"phones/{name}" in files)
+        return [Row(FETCHED, mac, at) for mac in map(owner_of, known) if mac in self.plan.targets]
 
     def _ended(self, answers: Collection[Answer]) -> Iterator[Row]:
         at = self.clock()
