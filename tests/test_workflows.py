@@ -30,6 +30,8 @@ WORKFLOWS = sorted((inventories.ROOT / ".github/fleet").glob("*.yml"))
 MAC = "0021f2000001"
 REPOSITORY = "acme/phones"
 BOT = {"login": "github-actions[bot]"}
+GUARDED = re.compile(r"^::stop-commands::([0-9a-f]{32})\n(.*?)\n?^::\1::\n", re.M | re.S)
+"""What a script prints while GitHub takes nothing of it for a command."""
 HOSTILE = (
     "<script>alert(1)</script> @team #12 | ``",
     "[x](https://evil.example) ![](http://evil.example/a.png)",
@@ -46,6 +48,8 @@ class GitHub:
     comments: list[dict[str, Any]] = field(default_factory=list)
     issues: list[dict[str, Any]] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
+    faults: list[bytes] = field(default_factory=list)
+    """What the next requests get instead of an answer."""
 
     def answer(self, method: str, path: str, query: dict[str, str], body: dict[str, Any]) -> tuple[int, Any]:
         """The status and the body of an answer."""
@@ -91,6 +95,9 @@ def github() -> Iterator[GitHub]:
     class Handler(BaseHTTPRequestHandler):
         def reply(self) -> None:
             assert self.headers["Authorization"] == "Bearer a-token"
+            if hub.faults:
+                self.wfile.write(hub.faults.pop(0))
+                return
             parts = urlsplit(self.path)
             length = int(self.headers.get("Content-Length") or 0)
             body = json.loads(self.rfile.read(length)) if length else {}
@@ -124,6 +131,7 @@ class Work:
 
     def __init__(self, base: Path, hub: GitHub, folder: str = ".") -> None:
         self.base, self.hub, self.folder = base, hub, folder
+        self.guarded: list[tuple[str, str]] = []
         self.remote, self.root, self.out = base / "remote.git", base / "clone", base / "out"
         repositories.git(base, "init", "-q", "-b", "main", "--bare", str(self.remote))
         repositories.start(self.root)
@@ -148,6 +156,7 @@ class Work:
         environment = {
             "PATH": f"{OFFHOOK.parent}:{os.environ['PATH']}",
             "HOME": str(self.base),
+            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
             "LANG": "C.UTF-8",
             "OFFHOOK_CACHE": str(self.base / "cache"),
             "OFFHOOK_SECRET_BERLIN_ALICE": "pw",
@@ -161,7 +170,7 @@ class Work:
             "FLEET": self.folder,
             "OUT": str(self.out),
         }
-        return subprocess.run(
+        done = subprocess.run(
             [sys.executable if path.suffix == ".py" else "bash", str(path)],
             cwd=self.root,
             env=environment | more,
@@ -170,6 +179,9 @@ class Work:
             check=False,
             timeout=120,
         )
+        self.guarded = re.findall(GUARDED, done.stdout)
+        done.stdout = re.sub(GUARDED, r"\2", done.stdout)
+        return done
 
     def review(self, base: str, head: str = "HEAD", **more: str) -> subprocess.CompletedProcess[str]:
         shutil.rmtree(self.out, ignore_errors=True)
@@ -403,10 +415,54 @@ def test_drift_is_one_issue_that_is_closed(work: Work, github: GitHub) -> None:
         assert work.run("drift.sh", ENVIRONMENT="lab").returncode == 0
     (issue,) = github.issues
     assert f"{MAC}.cfg" in issue["body"]
+    # what cannot be looked at is no drift, and closes nothing
+    calls = list(github.calls)
+    for name in ("served", "served.offhook-state", "clone/inventory/fleet.yaml"):
+        (work.base / name).rename(work.base / "gone")
+        done = work.run("drift.sh", ENVIRONMENT="lab")
+        assert (done.returncode, "error" in done.stderr, github.calls) == (1, True, calls), name
+        (work.base / "gone").rename(work.base / name)
+    strange = work.base / "status.json"
+    strange.write_text("[]")
+    done = work.run("issue.py", ENVIRONMENT="lab", STATUS=str(strange), SHOWN=str(work.out / "status.txt"))
+    assert (done.returncode, done.stderr) == (1, "::error::status.json is not what offhook status says\n")
+    assert github.calls == calls
     victim.write_bytes(whole)
     assert work.run("drift.sh", ENVIRONMENT="lab").returncode == 0
     assert [one["state"] for one in github.issues] == ["closed"]
     assert github.calls == ["POST /issues", "PATCH /issues/1"]
+
+
+def test_githubs_faults_are_one_line_each(work: Work, github: GitHub) -> None:
+    """What is asked again, and what is not; a comment without a text."""
+    work.out.mkdir(exist_ok=True)
+    (work.out / "comment.md").write_text("fine")
+    work.opened(7, "a" * 40)
+    given = {"HEAD_SHA": "a" * 40, "HEAD_BRANCH": "topic", "HEAD_OWNER": "acme"}
+    given["COMMENT"] = str(work.out / "comment.md")
+    for fault, says in (
+        (b"HTTP/1.0 200 OK\r\nContent-Length: 99\r\n\r\n[", "GitHub cannot be reached: IncompleteRead"),
+        (b"HTTP/1.0 200 OK\r\n\r\n<html>", "GitHub's answer to GET /pulls is not JSON"),
+        (b'HTTP/1.0 200 OK\r\n\r\n{"a": 1}', "GitHub's answer to GET /pulls is not a list"),
+        (b"HTTP/1.0 404 no\r\n\r\n", "GitHub answers 404 to GET /pulls"),
+        (b"SSH-2.0\r\n", "GitHub cannot be reached: BadStatusLine"),
+    ):
+        github.faults = [fault]
+        done = work.run("comment.py", **given)
+        assert (done.returncode, done.stderr.startswith(f"::error::{says}"), done.stderr.count("\n")) == (1, True, 1)
+    github.faults = [b"HTTP/1.0 502 no\r\n\r\n", b"HTTP/1.0 429 no\r\nRetry-After: 0\r\n\r\n"]
+    github.comments = [{"id": 90, "number": 7, "user": BOT, "body": None}]
+    assert work.run("comment.py", **given).stdout == "#7: posted\n"
+    assert github.faults == []
+
+
+def test_what_was_never_published_is_no_drift(work: Work, github: GitHub) -> None:
+    (work.base / "served").mkdir()
+    environment = {"url": "https://prov.example.com/", "publish": str(work.base / "served")}
+    work.files["fleet.yaml"]["environments"] = {"lab": environment}
+    work.commit()
+    done = work.run("drift.sh", ENVIRONMENT="lab")
+    assert (done.returncode, "nothing was published" in done.stderr, github.calls) == (1, True, [])
 
 
 def test_a_plan_is_what_is_deployed(work: Work) -> None:
@@ -415,6 +471,9 @@ def test_a_plan_is_what_is_deployed(work: Work) -> None:
     assert outputs.read_text().splitlines()[-1] == "changes=true"
     done = work.run("deploy.sh", ENVIRONMENT="lab")
     assert (done.returncode, done.stdout) == (0, "no rollout to lab waits for a window\n")
+    assert work.run("drift.sh", ENVIRONMENT="lab").returncode == 0
+    assert "nothing was published yet\na rollout by " in work.hub.issues[0]["body"]
+    assert "has stopped\n" in work.hub.issues[0]["body"]  # nobody answered
     # a plan of another commit is refused
     work.label("Taxi")
     work.commit()
@@ -433,10 +492,15 @@ def test_what_waits_for_a_window_goes_on(work: Work) -> None:
     for _ in range(2):
         done = work.run("deploy.sh", ENVIRONMENT="lab")
         assert (done.returncode, "waits for a maintenance window" in done.stdout) == (0, True), done.stderr
+    done = work.run("drift.sh", ENVIRONMENT="lab")  # it may wait all night
+    assert (done.returncode, work.hub.calls) == (0, []), done.stderr
+    assert "nothing was published yet\na rollout by " in done.stdout
     shutil.rmtree(work.root / ".git/offhook")
     shutil.rmtree(next(work.base.glob("served.offhook-state/campaigns")))
     done = work.run("deploy.sh", ENVIRONMENT="lab")
     assert (done.returncode, "its journal is there" in done.stderr) == (1, True)
+    assert work.run("drift.sh", ENVIRONMENT="lab").returncode == 0
+    assert "has no journal here" in work.hub.issues[0]["body"]
 
 
 def test_clocks_get_a_pull_request(work: Work, github: GitHub) -> None:
@@ -540,7 +604,7 @@ def test_the_action_hands_over_all_that_a_script_reads() -> None:
     action = yaml.safe_load((inventories.ROOT / "action.yml").read_text())
     given = {name for step in action["runs"]["steps"] for name in step.get("env", {})} | {"OUT"}
     runner = {"GITHUB_API_URL", "GITHUB_REPOSITORY", "GITHUB_SERVER_URL", "GITHUB_ACTIONS"}
-    own = {"AT", "WITHIN", "BOT", "GIT_NAME", "GIT_MAIL", "BASE", "CHANGES", "DRIFTED", "STATUS"}
+    own = {"AT", "WITHIN", "BOT", "GIT_NAME", "GIT_MAIL", "BASE", "CHANGES", "STATUS", "SHOWN"}
     runner |= {"GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"}
     for path in (*SCRIPTS.glob("*.py"), *SCRIPTS.glob("*.sh")):
         read = set(re.findall(r"""(?:\$\{|environ\[['"]|environ\.get\(['"])([A-Z_]{2,})""", path.read_text()))

@@ -78,7 +78,7 @@ def main() -> None:
         print(f"{sha[:10]} is the head of no open pull request: nothing is posted")
     for number in found:
         comments = github.listed(f"/issues/{number}/comments")
-        known = next((one for one in comments if github.is_own(one) and one["body"].startswith(MARKER)), None)
+        known = next((one for one in comments if github.is_own(one) and github.begins(one, MARKER)), None)
         if known is None:
             github.call("POST", f"/issues/{number}/comments", {"body": body})
             print(f"#{number}: posted")

@@ -3,12 +3,17 @@
 #
 #   ENVIRONMENT  which one
 #   FLEET        the fleet's folder (default: the repository's top)
-#   OUT          where status.txt is written
+#   OUT          where status.json and status.txt are written
+#
+# Only an answer of offhook counts: where it can give none (nothing was published, the root or the state cannot be read,
+# the inventory has mistakes) this fails with its error, and the issue stays as it is.
 set -euo pipefail
 : "${ENVIRONMENT:?}" "${OUT:?}"
+source "$(dirname "$0")/guarded.sh"
 mkdir -p "$OUT"
+look() { offhook -C "${FLEET:-.}" status "$ENVIRONMENT" --format json > "$OUT/status.json"; }
 result=0
-offhook -C "${FLEET:-.}" status "$ENVIRONMENT" > "$OUT/status.txt" || result=$?
-cat "$OUT/status.txt"
+guarded look || result=$?
 ((result <= 1)) || exit "$result"
-DRIFTED=$result STATUS="$OUT/status.txt" python3 "$(dirname "$0")/issue.py"
+[[ -s $OUT/status.json ]] || exit 1
+STATUS="$OUT/status.json" SHOWN="$OUT/status.txt" python3 "$(dirname "$0")/issue.py"

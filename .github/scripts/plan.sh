@@ -8,10 +8,16 @@
 # Says "changes=true" or "changes=false" to GITHUB_OUTPUT.
 set -euo pipefail
 : "${ENVIRONMENT:?}" "${OUT:?}"
+source "$(dirname "$0")/guarded.sh"
 mkdir -p "$OUT"
+plan() {
+  local code=0
+  offhook -C "${FLEET:-.}" deploy "$ENVIRONMENT" --plan "$OUT/plan.json" --exit-code > "$OUT/plan.txt" || code=$?
+  cat "$OUT/plan.txt"
+  return "$code"
+}
 result=0
-offhook -C "${FLEET:-.}" deploy "$ENVIRONMENT" --plan "$OUT/plan.json" --exit-code > "$OUT/plan.txt" || result=$?
-cat "$OUT/plan.txt"
+guarded plan || result=$?
 if [[ -n ${GITHUB_STEP_SUMMARY:-} ]]; then sed 's/^/    /' "$OUT/plan.txt" >> "$GITHUB_STEP_SUMMARY"; fi
 case $result in
   0) changes=false ;;

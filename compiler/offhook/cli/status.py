@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
 from offhook.cli.codes import CHANGES, DONE, PROBLEMS
 from offhook.cli.options import cached
 from offhook.cli.publish import steps_bar
 from offhook.cli.run import Globals
+
+if TYPE_CHECKING:
+    from offhook.publish.places import Place
+    from offhook.publish.state.head import Intent
 
 
 @click.command()
@@ -20,7 +29,7 @@ from offhook.cli.run import Globals
 def status(settings: Globals, environment: str, rev: str | None, quick: bool, exit_code: bool, style: str) -> int:
     """Drift of ENVIRONMENT: files changed by hand, missing or strange on its root; what is not deployed yet.
 
-    Ends with 1 where the root is not as it was published.
+    Ends with 1 where the root is not as it was published, or where a rollout has stopped; one that waits is no drift.
     """
     from offhook.diff import Diff, diff
     from offhook.parallel import available_processes
@@ -37,6 +46,8 @@ def status(settings: Globals, environment: str, rev: str | None, quick: bool, ex
     place = place_of(root, fleet.environment, environment)
     with steps_bar(quiet=settings.quiet) as progress:
         found = drift(place, quick=quick, progress=lambda done, of: progress("look", done, of))
+    if found.intent is not None and found.intent.campaign:
+        found = replace(found, stuck=_stuck(root, place, found.intent))
 
     def ahead() -> Diff | None:
         head = None if fleet.source.revision == WORKTREE else fleet.source.revision
@@ -53,8 +64,25 @@ def status(settings: Globals, environment: str, rev: str | None, quick: bool, ex
 
     difference = ahead() if found.manifest.commit else None
     shown = drift_json if style == "json" else drift_text
-    click.echo(shown(found, place.name, difference))
+    click.echo(shown(found, place, difference))
     if found.is_drift:
         return PROBLEMS
     is_ahead = difference is None or bool(difference.phones or difference.phonebooks)
     return CHANGES if exit_code and is_ahead else DONE
+
+
+def _stuck(root: Path, place: Place, intent: Intent) -> str:
+    """Why a rollout that stands cannot go on by itself: stopped by its gate, or without a journal; "" for neither."""
+    from offhook.publish.state.hold import is_worked_on
+    from offhook.rollout.campaign.progress import STOPPED
+    from offhook.rollout.running.copies import Copies
+    from offhook.rollout.running.keeping import keeping_of
+    from offhook.rollout.running.run import USUAL
+    from offhook.rollout.running.standing import campaign_id
+
+    keeping = keeping_of(root, place.environment.name)
+    with closing(place.open_state()) as state:
+        is_here = keeping.knows(intent.id) or Copies(state, campaign_id(intent)).bring(keeping, intent.id)
+    if is_here:
+        return "has stopped" if keeping.progress().condition == STOPPED else ""
+    return "" if is_worked_on(intent, USUAL) else "has no journal here"

@@ -29,7 +29,8 @@ class Drift:
 
     `changed` hold something else than was published, `missing` are not there, `strangers` are there and offhook did
     not write them, `strangers_known` is False where the root cannot be listed. `unsure` are what a publish under way,
-    or a stopped one, may have written: `intent` is that publish.
+    or a stopped one, may have written: `intent` is that publish. `stuck` says why a rollout that stands does not go on
+    by itself, "" where it does, or where nobody asked.
     """
 
     manifest: Manifest
@@ -39,11 +40,13 @@ class Drift:
     strangers_known: bool
     unsure: int
     intent: Intent | None
+    stuck: str = ""
 
     @property
     def is_drift(self) -> bool:
-        """Tell whether somebody should look."""
-        return bool(self.changed or self.missing or self.strangers or self.intent)
+        """Tell whether somebody should look. A rollout may stand for days: it waits for its window, or for a person."""
+        is_publish = self.intent is not None and not self.intent.campaign
+        return bool(self.changed or self.missing or self.strangers or is_publish or self.stuck)
 
 
 def drift(place: Place, *, quick: bool = False, progress: Callable[[int, int], None] = lambda done, of: None) -> Drift:

@@ -10,6 +10,7 @@ from click import style
 
 from offhook.diff.change import Diff
 from offhook.publish.carry.carrying import Outcome
+from offhook.publish.places import Place
 from offhook.publish.plan.limits import Verdict
 from offhook.publish.plan.prepared import Prepared
 from offhook.publish.plan.saved_plan import SavedPlan, plan_identity
@@ -74,15 +75,16 @@ def done_text(prepared: Prepared, outcome: Outcome) -> str:
     return f"{name}: release {outcome.release}, {files}; {phones}"
 
 
-def drift_text(drift: Drift, place: str, ahead: Diff | None) -> str:
+def drift_text(drift: Drift, place: Place, ahead: Diff | None) -> str:
     """Return how a root differs from what was published, and what the revision would change."""
     return "\n".join(_drift_lines(drift, place, ahead))
 
 
-def drift_json(drift: Drift, place: str, ahead: Diff | None) -> str:
+def drift_json(drift: Drift, place: Place, ahead: Diff | None) -> str:
     """Return the same in the shape of schema/output/status.schema.json."""
     body = {
-        "root": place,
+        "root": place.name,
+        "drift": drift.is_drift,
         "release": drift.manifest.release,
         "commit": drift.manifest.commit,
         "at": drift.manifest.at,
@@ -92,6 +94,7 @@ def drift_json(drift: Drift, place: str, ahead: Diff | None) -> str:
         "missing": list(drift.missing),
         "strangers": list(drift.strangers) if drift.strangers_known else None,
         "stopped": drift.intent.owner if drift.intent else None,
+        "rollout": (drift.stuck or "stands") if drift.intent and drift.intent.campaign else None,
         "waiting": [phone.mac for phone in ahead.phones] if ahead is not None else None,
     }
     return json.dumps(body, indent=1, ensure_ascii=False)
@@ -155,10 +158,11 @@ def _limit_lines(verdicts: Sequence[Verdict]) -> Iterator[str]:
         yield f"{word.ljust(8)}{sign}  {verdict.message}{override}"
 
 
-def _drift_lines(drift: Drift, place: str, ahead: Diff | None) -> Iterator[str]:
+def _drift_lines(drift: Drift, place: Place, ahead: Diff | None) -> Iterator[str]:
     manifest = drift.manifest
     commit = f"commit {manifest.commit[:10]}" if manifest.commit else "a work tree"
-    yield f"{place}: release {manifest.release} of {manifest.at} by {manifest.by}, {commit}"
+    released = f"release {manifest.release} of {manifest.at} by {manifest.by}, {commit}"
+    yield f"{place.name}: {released if manifest.release else 'nothing was published yet'}"
     for word, paths, colour in (
         ("changed by hand", drift.changed, "red"),
         ("missing", drift.missing, "red"),
@@ -169,13 +173,16 @@ def _drift_lines(drift: Drift, place: str, ahead: Diff | None) -> Iterator[str]:
         if len(paths) > _SHOWN:
             yield f"{' ' * 16}and {count(len(paths) - _SHOWN, 'more file')}"
     if drift.intent is not None:
-        what = "rollout" if drift.intent.campaign else "publish"
-        line = f"a {what} by {drift.intent.owner} is under way, or was stopped: {drift.unsure:,} files are not sure"
-        yield style(line, fg="yellow")
+        what, how = "publish", "is under way, or was stopped"
         if drift.intent.campaign:
-            yield f"offhook rollout status {manifest.environment} says how far it is"
+            what, how = "rollout", drift.stuck or "stands"
+        yield style(f"a {what} by {drift.intent.owner} {how}: {drift.unsure:,} files are not sure", fg="yellow")
+        if drift.intent.campaign:
+            yield f"offhook rollout status {place.environment.name} says how far it is"
     if not drift.strangers_known:
         yield "this root cannot be listed: strangers are not known"
+    if not manifest.release:
+        return
     if not drift.is_drift:
         yield style(f"the root holds what was published: {count(len(manifest.files), 'file')}", fg="green")
     if ahead is None:
