@@ -387,6 +387,47 @@ def test_a_lost_revert_is_gone_on_with(tmp_path: Path) -> None:
         process.communicate()
 
 
+@pytest.mark.parametrize("layout", ["flat", "layered"])
+def test_a_revert_touches_only_who_was_switched(tmp_path: Path, layout: str) -> None:
+    """A secret was rotated meanwhile: that comes to the others in waves, as everything does."""
+    with farm(lambda who: 403) as phones:
+        works = Works(tmp_path, phones.port, count=4, layout=layout, waves=THREE, failures=0)
+        before = works.texts()
+        works.commit("2", [1, 2, 3])
+        assert works.run("deploy", "lab").returncode == 1
+        (switched,) = works.has("2")
+        works.password = "another-password"
+        phones.status = lambda who: 200
+        told = len(phones.told)
+        done = works.run("rollout", "revert", "lab")
+        assert (done.returncode, phones.users()[told:]) == (0, [user(switched)])
+        assert "3 phones that this rollout did not switch" in done.stderr
+        after = works.texts()
+        assert [number for number in before if after[number] != before[number]] == [switched]
+        assert "another-password" in after[switched]
+        assert works.run("status", "lab").returncode == 0  # the manifest is true
+        told = len(phones.told)
+        assert works.run("deploy", "lab", "--rev", "HEAD~1").returncode == 0
+        assert sorted(phones.users()[told:]) == [user(number) for number in range(1, 5) if number != switched]
+        assert all("another-password" in text for text in works.texts().values())
+
+
+def test_a_revert_touches_who_may_have_been_switched_last(tmp_path: Path) -> None:
+    """Killed when all waves were done: a phone that goes away may be gone, and is there again."""
+    with farm(lambda who: 403) as phones:
+        works = Works(tmp_path, phones.port, count=4, waves=[{"rest": True}], failures=0)
+        works.files["phones/all.yaml"].pop(mac(4))
+        works.files["accounts/all.yaml"].pop("a4")
+        works.commit("2", [1])
+        stopped = works.run("deploy", "lab", "--allow", f"removed:{mac(4)}")
+        assert "has stopped" in stopped.stdout, stopped.stderr
+        (works.served / f"{mac(4)}.cfg").unlink()
+        works.password, phones.status = "another-password", lambda who: 200
+        assert works.run("rollout", "revert", "lab").returncode == 0
+        assert [number for number, text in works.texts().items() if "another-password" in text] == [1, 4]
+        assert works.run("status", "lab").returncode == 0
+
+
 @pytest.mark.parametrize("is_killed", [False, True])
 def test_of_two_that_begin_together_one_goes_on(tmp_path: Path, is_killed: bool) -> None:
     """The other one had looked before: it leaves the journal alone, of a run under way and of one that was killed."""

@@ -255,7 +255,8 @@ def _kept(standing: _Standing) -> Campaign | None:
     """The campaign as its last run left it; None where nobody has its journal any more."""
     if standing.last is None:
         warn(
-            "the journal of this rollout is lost: phones that were switched may just have been told, and are in 2 minutes"
+            "the journal of this rollout is lost: "
+            "phones that were switched may just have been told, and are told once more in 2 minutes"
         )
     return standing.last
 

@@ -29,10 +29,12 @@ from offhook.publish.carry.carrying import (
 from offhook.publish.carry.cloudfront import invalidate
 from offhook.publish.carry.publication import Progress as FilesProgress
 from offhook.publish.carry.publication import Publication
+from offhook.publish.plan.partial import staying, without
 from offhook.publish.plan.prepared import Prepared
 from offhook.publish.releases.recording import record_waiting, released_by
 from offhook.publish.state.head import read_head
 from offhook.publish.state.hold import SOONER, Hold, Lost, Patience
+from offhook.review.words import count
 from offhook.rollout.campaign.next import resume as rows_of_resume
 from offhook.rollout.campaign.progress import (
     ENDED,
@@ -51,7 +53,7 @@ from offhook.rollout.running.hands import Look, RealHands
 from offhook.rollout.running.journal import Journal
 from offhook.rollout.running.keeping import Campaign, Keeping
 from offhook.rollout.running.planning import Manner
-from offhook.rollout.running.standing import campaign_of
+from offhook.rollout.running.standing import campaign_of, switched_by
 from offhook.rollout.running.teller import Route, Teller
 
 USUAL = Patience()
@@ -162,12 +164,34 @@ def being_reverted(environment: str) -> OffhookError:
 
 
 def revert(prepared: Prepared, plan: Plan, campaign: Campaign, desk: Desk) -> Ran:
-    """Switch every phone back that a standing campaign switched; `prepared` publishes the release before it."""
+    """Switch every phone back that a standing campaign switched, and no other.
+
+    `prepared` publishes the release before it, with today's secrets.
+    """
+    prepared = _only_switched(prepared, campaign, desk)
 
     def rows(progress: Progress, now: float) -> list[Row]:
         return [] if progress.reverted else [Row(REVERTING, at=now, why="a person reverted it")]
 
     return _run(prepared, plan, campaign, desk, campaign.id + REVERT, rows)
+
+
+def _only_switched(prepared: Prepared, campaign: Campaign, desk: Desk) -> Prepared:
+    """The publish that goes back, without phones that this campaign did not switch and that come out otherwise today.
+
+    Both tell who was switched: the state's head, and the journal. When all are, the last step may have begun, which
+    writes what is left.
+    """
+    switched = switched_by(prepared.state, prepared.before.head.intent)
+    switched |= {mac for mac, one in desk.keeping.progress().phones.items() if one.to}
+    unsure = prepared.leftover.files if switched >= campaign.targets.keys() else ()
+    stay = staying(prepared, switched, unsure=unsure)
+    if stay:
+        desk.warn(
+            f"{count(len(stay), 'phone')} that this rollout did not switch would have other settings than before "
+            "(a secret has changed) and keep their files: the next deploy stages them"
+        )
+    return without(prepared, stay, unsure=unsure)
 
 
 def _nothing(prepared: Prepared, plan: Plan, warnings: tuple[str, ...]) -> Ran:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from offhook.publish.carry.carrying import REVERT, campaign_id, next_manifest
 from offhook.publish.plan.prepared import Prepared
+from offhook.publish.roots.root import State
 from offhook.publish.state.head import Intent, read_json
 from offhook.rollout.campaign.progress import NEW, OLD, REVERTING, SENT, SWITCHED, SWITCHING
 from offhook.rollout.campaign.rows import Row
@@ -17,6 +18,12 @@ from offhook.rollout.running.keeping import Campaign, Keeping
 def is_reverting(intent: Intent) -> bool:
     """Tell whether the last run of a campaign was reverting it."""
     return intent.campaign.endswith(REVERT)
+
+
+def switched_by(state: State, intent: Intent | None) -> set[str]:
+    """Return the phones that a campaign's runs switched, or began to."""
+    waves = () if intent is None else intent.waves
+    return {mac for wave in waves for mac in read_json(state, wave.phones) or ()}
 
 
 def recover(prepared: Prepared, plan: Plan, keeping: Keeping, intent: Intent, *, opened: str) -> Campaign:
