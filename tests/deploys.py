@@ -31,7 +31,7 @@ class Works:
     """A fleet of `count` phones in a repository, released once to a folder without anybody being told."""
 
     def __init__(self, folder: Path, port: int, *, count: int = 12, layout: str = "flat", **rollout: Any) -> None:
-        self.folder, self.port, self.count = folder, port, count
+        self.folder, self.port, self.count, self.password = folder, port, count, "a-password"
         self.root = repositories.start(folder / "fleet")
         self.served = folder / "served"
         self.served.mkdir()
@@ -80,6 +80,10 @@ class Works:
             if f"linekey.3.value = {value}\n" in self._text(number).replace("=", " = ").replace("  ", " ")
         }
 
+    def texts(self) -> dict[int, str]:
+        """What each phone would get now."""
+        return {number: self._text(number) for number in range(1, self.count + 1)}
+
     def _text(self, number: int) -> str:
         found = [*self.served.glob(f"{mac(number)}.cfg")]
         boot = (self.served / f"{mac(number)}.boot").read_text()
@@ -90,7 +94,7 @@ class Works:
 
     def environment(self) -> dict[str, str]:
         """What offhook runs with."""
-        secrets = {"OFFHOOK_SECRET_NOTIFY": PASSWORD, "OFFHOOK_SECRET_PHONE": "a-password"}
+        secrets = {"OFFHOOK_SECRET_NOTIFY": PASSWORD, "OFFHOOK_SECRET_PHONE": self.password}
         return {**os.environ, **secrets, "OFFHOOK_CACHE": str(self.folder / "cache")}
 
     def start(self, *words: str) -> subprocess.Popen[str]:

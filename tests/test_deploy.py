@@ -28,6 +28,7 @@ import repositories
 import sip_peers
 from deploys import Works, mac, user
 from labs import OFFHOOK
+from offhook.problem import OffhookError
 from offhook.publish.plan.gate import choose_fleet
 from offhook.publish.plan.prepared import Prepared, prepare
 from offhook.publish.releases.outcomes import outcomes_of
@@ -358,6 +359,104 @@ def test_a_lost_journal(tmp_path: Path) -> None:
         done = works.run("rollout", "revert", "lab")
         assert done.returncode == 0, done.stderr
         assert works.has("2") == set()
+
+
+def test_a_lost_revert_is_gone_on_with(tmp_path: Path) -> None:
+    """The machine that took it back is gone: every phone that it switched back, and may not have told, is told."""
+    with farm(lambda who: 403) as phones:
+        here = Works(tmp_path, phones.port, count=4, waves=[{"rest": True}], failures=0)
+        here.commit("2")
+        assert here.run("deploy", "lab").returncode == 1
+        there = clone(here, "there")
+        phones.status = lambda who: 0  # silent: the revert waits for answers
+        killed = there.start("rollout", "revert", "lab")
+        wait_for(lambda: len(phones.told) >= 5)
+        killed.kill()
+        killed.communicate()
+        shutil.rmtree(there.root)
+        phones.status = lambda who: 200
+        refused = here.run("rollout", "resume", "lab")
+        assert (refused.returncode, "rollout revert lab goes on with that" in refused.stderr) == (1, True)
+        told = len(phones.told)
+        process = here.start("rollout", "revert", "lab")
+        wait_for(lambda: here.run("rollout", "status", "lab", "--format", "json").stdout)
+        wait_for(lambda: here.report("rollout", "status", "lab")[1]["worked_on"])
+        report = here.report("rollout", "status", "lab")[1]
+        assert (report["condition"], report["reverted"], len(report["phones"])) == ("reverting", True, 4)
+        assert {(one["state"], one["configuration"]) for one in report["phones"]} == {("sent", "old")}
+        assert len(phones.told) == told  # and nobody twice within two minutes
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("layout", ["flat", "layered"])
+def test_a_revert_touches_only_who_was_switched(tmp_path: Path, layout: str) -> None:
+    """A secret was rotated meanwhile: that comes to the others in waves, as everything does."""
+    with farm(lambda who: 403) as phones:
+        works = Works(tmp_path, phones.port, count=4, layout=layout, waves=THREE, failures=0)
+        before = works.texts()
+        works.commit("2", [1, 2, 3])
+        assert works.run("deploy", "lab").returncode == 1
+        (switched,) = works.has("2")
+        works.password = "another-password"
+        phones.status = lambda who: 200
+        told = len(phones.told)
+        done = works.run("rollout", "revert", "lab")
+        assert (done.returncode, phones.users()[told:]) == (0, [user(switched)])
+        assert "3 phones that this rollout did not switch" in done.stderr
+        after = works.texts()
+        assert [number for number in before if after[number] != before[number]] == [switched]
+        assert "another-password" in after[switched]
+        assert works.run("status", "lab").returncode == 0  # the manifest is true
+        told = len(phones.told)
+        assert works.run("deploy", "lab", "--rev", "HEAD~1").returncode == 0
+        assert sorted(phones.users()[told:]) == [user(number) for number in range(1, 5) if number != switched]
+        assert all("another-password" in text for text in works.texts().values())
+
+
+def test_a_revert_touches_who_may_have_been_switched_last(tmp_path: Path) -> None:
+    """Killed when all waves were done: a phone that goes away may be gone, and is there again."""
+    with farm(lambda who: 403) as phones:
+        works = Works(tmp_path, phones.port, count=4, waves=[{"rest": True}], failures=0)
+        works.files["phones/all.yaml"].pop(mac(4))
+        works.files["accounts/all.yaml"].pop("a4")
+        works.commit("2", [1])
+        stopped = works.run("deploy", "lab", "--allow", f"removed:{mac(4)}")
+        assert "has stopped" in stopped.stdout, stopped.stderr
+        (works.served / f"{mac(4)}.cfg").unlink()
+        works.password, phones.status = "another-password", lambda who: 200
+        assert works.run("rollout", "revert", "lab").returncode == 0
+        assert [number for number, text in works.texts().items() if "another-password" in text] == [1, 4]
+        assert works.run("status", "lab").returncode == 0
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_of_two_that_begin_together_one_goes_on(tmp_path: Path, is_killed: bool) -> None:
+    """The other one had looked before: it leaves the journal alone, of a run under way and of one that was killed."""
+    with farm() as phones:
+        works = Works(tmp_path, phones.port, count=3, waves=[{"phones": 1}, {"rest": True}], gate={"wait": "1 h"})
+        works.commit("2")
+        with pytest.MonkeyPatch.context() as patch, closing(looked(works, patch)) as prepared:
+            process = works.start("deploy", "lab")
+            wait_for(lambda: bool(phones.told) and works.report("rollout", "status", "lab")[1]["waves"][0]["answered"])
+            if is_killed:
+                process.kill()
+                process.communicate()
+            plan = plan_of(prepared, changing(prepared, None), Manner(verifies=False))
+            desk = Desk(keeping_of(works.root, "lab"), None, None, None, lambda line: None)
+            with pytest.raises(OffhookError, match="was sooner" if is_killed else "another process writes"):
+                start(prepared, plan, desk, manner=Manner(), allowed=(), opened="", reason="")
+        report = works.report("rollout", "status", "lab")[1]
+        assert (report["condition"], len(on_new(report))) == ("running", 1)
+        process.kill()
+        process.communicate()
+
+
+def looked(works: Works, patch: pytest.MonkeyPatch) -> Prepared:
+    """A deploy that has looked, in this process, and has not begun."""
+    for name, value in works.environment().items():
+        patch.setenv(name, value)
+    return prepare(works.root, choose_fleet(works.root, "lab", None))
 
 
 def test_windows_are_left_and_found_again(tmp_path: Path) -> None:

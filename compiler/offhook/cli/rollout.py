@@ -109,11 +109,13 @@ def resume(settings: Globals, environment: str, leave: bool, ca: Path | None, me
     from offhook.publish.plan.limits import parse_allowance
     from offhook.publish.plan.saved_plan import identity
     from offhook.rollout.running.planning import Manner, changing, plan_of
-    from offhook.rollout.running.run import go_on
-    from offhook.rollout.running.standing import recover
+    from offhook.rollout.running.run import being_reverted, go_on
+    from offhook.rollout.running.standing import is_reverting, recover
 
     standing = _standing(settings, environment)
     intent = _resting(environment, standing)
+    if is_reverting(intent):
+        raise being_reverted(environment)
     campaign = _kept(standing)
     commit = intent.commit or None
     root = standing.root
@@ -196,13 +198,13 @@ class _Standing:
 
 def _standing(settings: Globals, environment: str) -> _Standing:
     """How an environment stands; a campaign that another clone went on with is brought here."""
+    from offhook.publish.carry.carrying import campaign_id
     from offhook.publish.places import place_of
     from offhook.publish.state.head import read_released
     from offhook.publish.state.hold import is_worked_on
     from offhook.rollout.running.copies import Copies
     from offhook.rollout.running.keeping import keeping_of
     from offhook.rollout.running.run import USUAL
-    from offhook.rollout.running.standing import campaign_id
     from offhook.source import find_root
 
     root = find_root(settings.directory, None)
@@ -252,7 +254,10 @@ def _resting(environment: str, standing: _Standing) -> Intent:
 def _kept(standing: _Standing) -> Campaign | None:
     """The campaign as its last run left it; None where nobody has its journal any more."""
     if standing.last is None:
-        warn("the journal of this rollout is lost: phones that were switched are taken as told a moment ago")
+        warn(
+            "the journal of this rollout is lost: "
+            "phones that were switched may just have been told, and are told once more in 2 minutes"
+        )
     return standing.last
 
 

@@ -73,12 +73,12 @@ def status(settings: Globals, environment: str, rev: str | None, quick: bool, ex
 
 def _stuck(root: Path, place: Place, intent: Intent) -> str:
     """Why a rollout that stands cannot go on by itself: stopped by its gate, or without a journal; "" for neither."""
+    from offhook.publish.carry.carrying import campaign_id
     from offhook.publish.state.hold import is_worked_on
     from offhook.rollout.campaign.progress import STOPPED
     from offhook.rollout.running.copies import Copies
     from offhook.rollout.running.keeping import keeping_of
     from offhook.rollout.running.run import USUAL
-    from offhook.rollout.running.standing import campaign_id
 
     keeping = keeping_of(root, place.environment.name)
     with closing(place.open_state()) as state:

@@ -11,7 +11,7 @@ from offhook import __version__
 from offhook.problem import OffhookError
 from offhook.publish.carry.cloudfront import invalidate
 from offhook.publish.carry.publication import Progress, Publication
-from offhook.publish.plan.intended import write_intended
+from offhook.publish.plan.intended import OLD, write_intended
 from offhook.publish.plan.limits import Verdict
 from offhook.publish.plan.prepared import Prepared, limits_said
 from offhook.publish.releases.recording import (
@@ -22,12 +22,15 @@ from offhook.publish.releases.recording import (
     released_by,
 )
 from offhook.publish.releases.told import Told
-from offhook.publish.state.head import read_head
+from offhook.publish.state.head import Intent, Wave, read_head
 from offhook.publish.state.hold import SOONER, Hold, Lost, Patience, new_intent, take_hold
 from offhook.publish.state.manifest import Manifest
 from offhook.texts import one_line
 
 USUAL = Patience()
+
+REVERT = "/revert"
+"""What an intent's campaign ends with where the last run took it back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,20 +142,30 @@ def recorder(
     return record
 
 
+def campaign_id(intent: Intent | None) -> str:
+    """Return which campaign stands on an environment, "" for none."""
+    return "" if intent is None else intent.campaign.removesuffix(REVERT)
+
+
 def hold_of(
-    prepared: Prepared, *, patience: Patience, say: Callable[[str], None], campaign: str = "", run: str = ""
+    prepared: Prepared,
+    *,
+    patience: Patience,
+    say: Callable[[str], None],
+    campaign: str = "",
+    commit: str | None = None,
+    run: str = "",
 ) -> Hold:
     """Return the hold on the environment, with the intent of this publish in its head. Raises Lost.
 
-    `campaign` is the rollout that it is part of: phones that earlier runs of it switched stay named in the head. `run`
-    is the id of its intent, "" for a new one.
+    `campaign` is the rollout that it is part of: phones that earlier runs of it switched stay named in the head.
+    `commit` is what that one rolls out, where it is reverted. `run` is the id of its intent, "" for a new one.
     """
     state, head = prepared.state, prepared.before.head
     plan = write_intended(state, prepared.survey, prepared.steps, prepared.leftover)
-    intent = new_intent(plan, prepared.commit, prepared.survey.sealed, prepared.place.root, id_=run)
-    former = prepared.before.head.intent
-    is_same = former is not None and campaign != "" and former.campaign == campaign
-    intent = replace(intent, campaign=campaign, waves=former.waves if former is not None and is_same else ())
+    commit = prepared.commit if commit is None else commit
+    intent = new_intent(plan, commit, prepared.survey.sealed, prepared.place.root, id_=run)
+    intent = replace(intent, campaign=campaign, waves=_waves_before(prepared.before.head.intent, campaign))
     head = replace(head, intent=intent, key=prepared.tree.key.of_text("key", ""))
     try:
         return take_hold(state, prepared.before, head, place=prepared.place.identity, patience=patience, say=say)
@@ -160,6 +173,15 @@ def hold_of(
         with suppress(OffhookError):
             state.delete([plan])
         raise
+
+
+def _waves_before(former: Intent | None, campaign: str) -> tuple[Wave, ...]:
+    """What earlier runs of a campaign switched; when it begins to be reverted they are not at the tree of its run."""
+    if former is None or not campaign or campaign_id(former) != campaign.removesuffix(REVERT):
+        return ()
+    if former.campaign == campaign:
+        return former.waves
+    return tuple(replace(wave, to=OLD) for wave in former.waves)
 
 
 def begin(prepared: Prepared, hold: Hold, *, processes: int, progress: Progress) -> Publication:

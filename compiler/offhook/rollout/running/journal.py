@@ -12,7 +12,7 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from io import RawIOBase
@@ -140,12 +140,14 @@ def locked(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def open_journal(path: Path, about: dict[str, Any]) -> Iterator[Journal]:
+def open_journal(path: Path, about: dict[str, Any], *, first: Callable[[], None] = lambda: None) -> Iterator[Journal]:
     """Yield the journal at a path; one that is there goes on, and `about` is only for a new one.
 
-    Rows that are not synced when the block ends are synced. Raises Busy where another process writes it.
+    `first` is done when nobody else can write it any more. Rows that are not synced when the block ends are synced.
+    Raises Busy where another process writes it.
     """
     with locked(path):
+        first()
         held = read_journal(path)
         if held is None or not held.size:
             _begin(path, about)

@@ -7,7 +7,7 @@ Another clone may have gone on since: the state's head names the last run, and o
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -100,7 +100,10 @@ class Keeping:
         replace_file(self.folder / _RUNS, "".join(f"{run}\n" for run in runs).encode())
 
     def begin(self, campaign: Campaign) -> None:
-        """Put a new campaign in the place of the last one. Raises OffhookError where the disk refuses."""
+        """Put a new campaign in the place of the last one: only for whoever has the journal's lock.
+
+        Raises OffhookError where the disk refuses.
+        """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             for name in (JOURNAL, WATCHED, _RUNS):
@@ -113,9 +116,14 @@ class Keeping:
             ) from error
 
     @contextmanager
-    def journal(self, campaign: Campaign) -> Iterator[tuple[Journal, Progress]]:
-        """Yield the open journal of a campaign, and how far it is. Raises OffhookError where another run writes it."""
-        with open_journal(self.folder / JOURNAL, {"campaign": campaign.id}) as journal:
+    def journal(
+        self, campaign: Campaign, *, first: Callable[[], None] = lambda: None
+    ) -> Iterator[tuple[Journal, Progress]]:
+        """Yield the open journal of a campaign, and how far it is. Raises OffhookError where another run writes it.
+
+        `first` is done under its lock, before it is read: a new campaign begins there, and no other run loses its own.
+        """
+        with open_journal(self.folder / JOURNAL, {"campaign": campaign.id}, first=first) as journal:
             if journal.held.about.get("campaign") != campaign.id:
                 raise damaged(str(journal.path))
             progress = Progress()

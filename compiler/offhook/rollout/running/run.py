@@ -16,13 +16,25 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from offhook.problem import OffhookError
-from offhook.publish.carry.carrying import begin, hold_of, next_manifest, recorder, refuse, refuse_within_campaign
+from offhook.publish.carry.carrying import (
+    REVERT,
+    begin,
+    campaign_id,
+    hold_of,
+    next_manifest,
+    recorder,
+    refuse,
+    refuse_within_campaign,
+)
 from offhook.publish.carry.cloudfront import invalidate
 from offhook.publish.carry.publication import Progress as FilesProgress
 from offhook.publish.carry.publication import Publication
+from offhook.publish.plan.partial import staying, without
 from offhook.publish.plan.prepared import Prepared
 from offhook.publish.releases.recording import record_waiting, released_by
-from offhook.publish.state.hold import Hold, Lost, Patience
+from offhook.publish.state.head import read_head
+from offhook.publish.state.hold import SOONER, Hold, Lost, Patience
+from offhook.review.words import count
 from offhook.rollout.campaign.next import resume as rows_of_resume
 from offhook.rollout.campaign.progress import (
     ENDED,
@@ -42,7 +54,7 @@ from offhook.rollout.running.journal import Journal
 from offhook.rollout.running.keeping import Campaign, Keeping
 from offhook.rollout.running.planning import Manner
 from offhook.rollout.running.recorded import told_of
-from offhook.rollout.running.standing import REVERT, campaign_id, campaign_of
+from offhook.rollout.running.standing import campaign_of, switched_by
 from offhook.rollout.running.teller import Route, Teller
 
 USUAL = Patience()
@@ -115,8 +127,14 @@ def start(
         windows=manner.windows,
     )
     about(campaign)
-    desk.keeping.begin(campaign)
-    return _run(prepared, plan, campaign, desk, campaign.id, lambda progress, now: [])
+
+    def begins() -> None:
+        if read_head(prepared.state).version != prepared.before.version:
+            # what this run would put its journal in the place of may be the one of a rollout that stands
+            raise Lost(f"{prepared.state.name}: another publish was sooner", hint=SOONER)
+        desk.keeping.begin(campaign)
+
+    return _run(prepared, plan, campaign, desk, campaign.id, lambda progress, now: [], begins)
 
 
 def go_on(prepared: Prepared, plan: Plan, campaign: Campaign, desk: Desk, *, opened: str) -> Ran:
@@ -124,10 +142,7 @@ def go_on(prepared: Prepared, plan: Plan, campaign: Campaign, desk: Desk, *, ope
 
     def rows(progress: Progress, now: float) -> list[Row]:
         if progress.reverted:
-            raise OffhookError(
-                "this rollout is being reverted",
-                hint=f"offhook rollout revert {campaign.environment} goes on with that",
-            )
+            raise being_reverted(campaign.environment)
         if prepared.survey.sealed != campaign.sealed or (campaign.opened and opened != campaign.opened):
             raise OffhookError(
                 "the tree is not the one that this rollout began with: "
@@ -142,13 +157,42 @@ def go_on(prepared: Prepared, plan: Plan, campaign: Campaign, desk: Desk, *, ope
     return _run(prepared, plan, campaign, desk, campaign.id, rows)
 
 
+def being_reverted(environment: str) -> OffhookError:
+    """Return the refusal of all but going on with a revert."""
+    return OffhookError(
+        "this rollout is being reverted", hint=f"offhook rollout revert {environment} goes on with that"
+    )
+
+
 def revert(prepared: Prepared, plan: Plan, campaign: Campaign, desk: Desk) -> Ran:
-    """Switch every phone back that a standing campaign switched; `prepared` publishes the release before it."""
+    """Switch every phone back that a standing campaign switched, and no other.
+
+    `prepared` publishes the release before it, with today's secrets.
+    """
+    prepared = _only_switched(prepared, campaign, desk)
 
     def rows(progress: Progress, now: float) -> list[Row]:
         return [] if progress.reverted else [Row(REVERTING, at=now, why="a person reverted it")]
 
     return _run(prepared, plan, campaign, desk, campaign.id + REVERT, rows)
+
+
+def _only_switched(prepared: Prepared, campaign: Campaign, desk: Desk) -> Prepared:
+    """The publish that goes back, without phones that this campaign did not switch and that come out otherwise today.
+
+    Both tell who was switched: the state's head, and the journal. When all are, the last step may have begun, which
+    writes what is left.
+    """
+    switched = switched_by(prepared.state, prepared.before.head.intent)
+    switched |= {mac for mac, one in desk.keeping.progress().phones.items() if one.to}
+    unsure = prepared.leftover.files if switched >= campaign.targets.keys() else ()
+    stay = staying(prepared, switched, unsure=unsure)
+    if stay:
+        desk.warn(
+            f"{count(len(stay), 'phone')} that this rollout did not switch would have other settings than before "
+            "(a secret has changed) and keep their files: the next deploy stages them"
+        )
+    return without(prepared, stay, unsure=unsure)
 
 
 def _nothing(prepared: Prepared, plan: Plan, warnings: tuple[str, ...]) -> Ran:
@@ -164,11 +208,12 @@ def _run(
     desk: Desk,
     name: str,
     first: Callable[[Progress, float], list[Row]],
+    begins: Callable[[], None] = lambda: None,
 ) -> Ran:
     warnings: list[str] = []
     run, copies, clock = secrets.token_hex(8), Copies(prepared.state, campaign.id), steady()
     with ExitStack() as stack:
-        journal, progress = stack.enter_context(desk.keeping.journal(campaign))
+        journal, progress = stack.enter_context(desk.keeping.journal(campaign, first=begins))
         if progress.phones:
             progress.begin_again(clock())
             if desk.watch is not None:
@@ -180,7 +225,9 @@ def _run(
         if desk.route is not None and any(one.is_addressed for one in plan.targets.values()):
             teller = stack.enter_context(Teller(desk.route, plan.rates, resumed=is_resumed))
         desk.keeping.is_of(former, run)
-        hold = stack.enter_context(hold_of(prepared, patience=desk.patience, say=desk.warn, campaign=name, run=run))
+        hold = stack.enter_context(
+            hold_of(prepared, patience=desk.patience, say=desk.warn, campaign=name, commit=campaign.commit, run=run)
+        )
         if former:
             copies.forget(former)
         stack.enter_context(_copied(copies, desk.keeping, hold, journal, run))
@@ -255,7 +302,7 @@ def _copied(copies: Copies, keeping: Keeping, hold: Hold, journal: Journal, run:
         yield
     finally:
         if hold.head.intent is not None:
-            with suppress(OffhookError):
+            with suppress(OffhookError, OSError):  # the journal's folder may be gone
                 journal.sync()
                 copies.leave(keeping, run)
 

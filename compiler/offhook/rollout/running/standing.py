@@ -5,21 +5,14 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from offhook.publish.carry.carrying import next_manifest
+from offhook.publish.carry.carrying import REVERT, campaign_id, next_manifest
 from offhook.publish.plan.prepared import Prepared
+from offhook.publish.roots.root import State
 from offhook.publish.state.head import Intent, read_json
-from offhook.rollout.campaign.progress import NEW, SENT, SWITCHED, SWITCHING
+from offhook.rollout.campaign.progress import NEW, OLD, REVERTING, SENT, SWITCHED, SWITCHING
 from offhook.rollout.campaign.rows import Row
 from offhook.rollout.campaign.steps import Plan
 from offhook.rollout.running.keeping import Campaign, Keeping
-
-REVERT = "/revert"
-"""What an intent's campaign ends with where the last run took it back."""
-
-
-def campaign_id(intent: Intent | None) -> str:
-    """Return which campaign stands on an environment, "" for none."""
-    return "" if intent is None else intent.campaign.removesuffix(REVERT)
 
 
 def is_reverting(intent: Intent) -> bool:
@@ -27,18 +20,27 @@ def is_reverting(intent: Intent) -> bool:
     return intent.campaign.endswith(REVERT)
 
 
+def switched_by(state: State, intent: Intent | None) -> set[str]:
+    """Return the phones that a campaign's runs switched, or began to."""
+    waves = () if intent is None else intent.waves
+    return {mac for wave in waves for mac in read_json(state, wave.phones) or ()}
+
+
 def recover(prepared: Prepared, plan: Plan, keeping: Keeping, intent: Intent, *, opened: str) -> Campaign:
     """Return a campaign whose journal is lost, with a new journal of what the state's head still tells.
 
-    Whoever may have been told is taken as told now: nobody is told twice within its window.
+    Whoever may have been told is taken as told now: nobody is told twice within its window. Where it was being
+    reverted, that run's waves are those that went to its tree, the old one; and it is a person's to go on with that.
     """
     now = time.time()
-    rows: list[Row] = []
+    there, other = (OLD, NEW) if is_reverting(intent) else (NEW, OLD)
+    rows = [Row(REVERTING, at=now, why="a person reverted it")] if is_reverting(intent) else []
     for wave in intent.waves:
+        to = there if wave.to == NEW else other
         for mac in read_json(prepared.state, wave.phones) or ():
             if mac in plan.targets:
-                rows.append(Row(SWITCHING, mac, now, to=NEW))
-                rows += [Row(SWITCHED, mac, now, to=NEW), Row(SENT, mac, now, status=1)] if wave.done else []
+                rows.append(Row(SWITCHING, mac, now, to=to))
+                rows += [Row(SWITCHED, mac, now, to=to), Row(SENT, mac, now, status=1)] if wave.done else []
     campaign = replace(
         campaign_of(prepared, plan),
         id=campaign_id(intent),
@@ -46,8 +48,7 @@ def recover(prepared: Prepared, plan: Plan, keeping: Keeping, intent: Intent, *,
         opened=opened,
         by=intent.owner,
     )
-    keeping.begin(campaign)
-    with keeping.journal(campaign) as (journal, _):
+    with keeping.journal(campaign, first=lambda: keeping.begin(campaign)) as (journal, _):
         journal.add(rows)
     keeping.is_of(intent.id)
     return campaign
