@@ -223,6 +223,28 @@ def test_nobody_answers() -> None:
     assert len(set(heard.messages)) == 1  # a repetition is the same to the byte
 
 
+@pytest.mark.parametrize("lost", [OSError(101, "Network is unreachable"), None])
+def test_a_name_of_very_many_servers_without_a_route_ends_and_is_told(
+    lost: OSError | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Many(Names):
+        async def addresses(self, host: str) -> list[str]:
+            if lost is None:
+                raise LookupError("what no resolver should raise")
+            return [f"192.0.{number // 250}.{number % 250 + 1}" for number in range(2000)]
+
+    def no_route(_: object) -> str:
+        assert lost is not None
+        raise lost
+
+    monkeypatch.setattr("offhook.sip.client.local_address", no_route)
+    outcome = send("sip:pbx.test:5060", resolver=Many())
+    if lost is None:
+        assert outcome == Outcome("no address", detail="LookupError('what no resolver should raise')")
+    else:
+        assert outcome == Outcome("unreachable", 0, "network is unreachable", "udp 192.0.7.250:5060", 0)
+
+
 def big() -> Request:
     return notify(headers=(("Subject", "x" * 1300),))
 

@@ -187,6 +187,8 @@ class Client:
             targets = await locate(uri, self._resolver)
         except OffhookError as error:
             failed = Outcome(NO_ADDRESS, detail=error.message)
+        except Exception as error:  # a bug in a task flies nowhere: whoever waits would for ever
+            failed = Outcome(NO_ADDRESS, detail=harmless(repr(error)))
         del self._asking[target]
         if targets:
             self._know(target, targets)
@@ -212,7 +214,17 @@ class Client:
         self._attempt(work)
 
     def _attempt(self, work: _Work) -> None:
-        """Send the request, or send it again with an answer or to the next server: a transaction of its own each."""
+        """Send the request, or send it again with an answer or to the next server.
+
+        A loop: a name may lead to hundreds of servers that nothing can be sent to.
+        """
+        while (failed := self._begun(work)) is not None:
+            if not self._has_next(work, *failed):
+                self._tell(work, *failed)
+                return
+
+    def _begun(self, work: _Work) -> tuple[Target, Failure] | None:
+        """Begin a transaction with the server whose turn it is, or return why nothing can be sent there."""
         target = work.targets[work.position]
         branch = "z9hG4bK" + secrets.token_hex(10)
         try:
@@ -222,8 +234,7 @@ class Client:
                 target = replace(target, transport=TCP)
                 data = self._render(work, target, branch)
         except OSError as error:
-            self._over(work, target, Failure(UNREACHABLE, said(error)))
-            return
+            return target, Failure(UNREACHABLE, said(error))
         key = (branch, work.request.method)
         transaction = Transaction(key, data, target, lambda result: self._ended(key, result), target.transport != UDP)
         self._work[key] = (work, transaction)
@@ -231,6 +242,7 @@ class Client:
         self._transactions.start(transaction)
         self._transmit(transaction)
         self._arm()
+        return None
 
     def _render(self, work: _Work, target: Target, branch: str) -> bytes:
         own = self._own_address(target)
@@ -366,25 +378,33 @@ class Client:
         self._over(work, target, result)
 
     def _over(self, work: _Work, target: Target, result: Response | Failure) -> None:
-        """Go on to the next server where this one failed (RFC 3263 section 4.3), or tell how it ended."""
+        if self._has_next(work, target, result):
+            self._attempt(work)
+        else:
+            self._tell(work, target, result)
+
+    def _has_next(self, work: _Work, target: Target, result: Response | Failure) -> bool:
+        """Turn to the next server where this one failed (RFC 3263 section 4.3); False where that was the end."""
         if isinstance(result, Failure):
             if work.oversize and target.transport == TCP:
-                self._attempt(work)
-                return
+                return True
             if result.word != TIMEOUT or self._heard.get(target.address, 0.0) < work.started_at:
                 self._avoided[target] = self._loop.time() + _AVOID_S
                 if target in self._streams:  # it may be half open
                     self._streams.pop(target).drop()
-        if isinstance(result, Failure) or result.status == 503:
-            if isinstance(result, Failure) and result.word == TLS_REFUSED:
-                # what TLS refused is never sent in the clear instead
-                rest = [one for one in work.targets[work.position + 1 :] if one.transport == TLS]
-                work.targets = [*work.targets[: work.position + 1], *rest]
-            if work.position + 1 < len(work.targets):
-                work.position += 1
-                work.oversize = False
-                self._attempt(work)
-                return
+        elif result.status != 503:
+            return False
+        if isinstance(result, Failure) and result.word == TLS_REFUSED:
+            # what TLS refused is never sent in the clear instead
+            rest = [one for one in work.targets[work.position + 1 :] if one.transport == TLS]
+            work.targets = [*work.targets[: work.position + 1], *rest]
+        if work.position + 1 == len(work.targets):
+            return False
+        work.position += 1
+        work.oversize = False
+        return True
+
+    def _tell(self, work: _Work, target: Target, result: Response | Failure) -> None:
         outcome = outcome_of(result, server=str(target), sends=work.sends, has_answered=bool(work.answered))
         if isinstance(result, Response) and outcome.word == CREDENTIALS_WANTED and work.credentials is not None:
             outcome = replace(outcome, word=CREDENTIALS_UNUSED, detail=harmless(asked(result)))
