@@ -20,6 +20,7 @@ import pytest
 
 import inventories
 import repositories
+import scripted
 import sip_peers
 from labs import OFFHOOK
 from offhook.review.notify import results_csv, results_junit, results_text
@@ -245,6 +246,28 @@ def test_phones_are_called_where_they_are(phones: dict[str, int], tmp_path: Path
     done = office.run("notify", "lab", FINE, AWAY, "--format", "json")
     found = [(one["mac"], one["result"], one["address"]) for one in json.loads(done.stdout)["phones"]]
     assert found == [(FINE, ANSWERED, address), (AWAY, "no address", "")]
+
+
+def test_a_mended_way_counts_at_once_and_phones_stay_those_of_the_release(tmp_path: Path) -> None:
+    """No release would come of it: no phone changes."""
+    office = Office(tmp_path)
+    office.files["fleet.yaml"]["notify"] |= {"via": "sip:127.0.0.1:9"}
+    office.publish()
+    wrong = office.run("notify", "lab", FINE)
+    assert (wrong.returncode, "unreachable" in wrong.stdout) == (1, True)
+    with scripted.udp_server(lambda data: [repeated(data, 200)]) as heard:
+        office.files["fleet.yaml"]["notify"] |= {"via": f"sip:127.0.0.1:{heard.port}"}
+        office.files["accounts/all.yaml"]["a0101"]["extension"] = "0199"
+        repositories.commit(office.root, office.files)
+        done = office.run("notify", "lab", FINE)
+    assert done.returncode == 0, done.stderr
+    assert [data.split(b" ")[1] for data in heard.messages] == [b"sip:0101@127.0.0.1:9"]
+
+
+def repeated(data: bytes, status: int) -> bytes:
+    """An answer with the headers of the request, which is all that the client looks at."""
+    head = data.partition(b"\r\n\r\n")[0].partition(b"\r\n")[2]
+    return b"SIP/2.0 %d OK\r\n%s\r\n\r\n" % (status, head)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import re
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -223,6 +224,28 @@ def test_nobody_answers() -> None:
     assert len(set(heard.messages)) == 1  # a repetition is the same to the byte
 
 
+@pytest.mark.parametrize("lost", [OSError(101, "Network is unreachable"), None])
+def test_a_name_of_very_many_servers_without_a_route_ends_and_is_told(
+    lost: OSError | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Many(Names):
+        async def addresses(self, host: str) -> list[str]:
+            if lost is None:
+                raise LookupError("what no resolver should raise")
+            return [f"192.0.{number // 250}.{number % 250 + 1}" for number in range(2000)]
+
+    def no_route(_: object) -> str:
+        assert lost is not None
+        raise lost
+
+    monkeypatch.setattr("offhook.sip.client.local_address", no_route)
+    outcome = send("sip:pbx.test:5060", resolver=Many())
+    if lost is None:
+        assert outcome == Outcome("no address", detail="LookupError('what no resolver should raise')")
+    else:
+        assert outcome == Outcome("unreachable", 0, "network is unreachable", "udp 192.0.7.250:5060", 0)
+
+
 def big() -> Request:
     return notify(headers=(("Subject", "x" * 1300),))
 
@@ -262,7 +285,7 @@ def test_a_stream_that_ends_or_speaks_something_else_is_told(words: bytes, schem
 
     with scripted.tcp_server(chatter) as port:
         outcome = send(f"{scheme}:127.0.0.1:{port};transport=tcp")
-    chats = {"sip": ("unreachable", "no SIP", "no answer"), "sips": ("unreachable", "TLS refused", "no answer")}
+    chats = {"sip": ("connection lost", "no SIP", "no answer"), "sips": ("unreachable", "TLS refused")}
     assert outcome.word in chats[scheme]
     assert (outcome.word == "no SIP") == (scheme == "sip" and words.startswith(b"HTTP"))
 
@@ -284,15 +307,28 @@ def test_a_connection_that_breaks_is_made_once_more() -> None:
 def test_a_connection_that_always_breaks_is_made_twice() -> None:
     heard: list[bytes] = []
     with scripted.tcp_server(lambda sock, _: heard.append(sock.recv(65536))) as port:
+        outcome = send(f"sip:127.0.0.1:{port};transport=tcp")
+    assert (outcome.word, outcome.sends, len(heard)) == ("connection lost", 2, 2)
 
-        async def run() -> list[Outcome]:
-            async with Client(timers=QUICK) as client:
-                target = f"sip:127.0.0.1:{port};transport=tcp"
-                return await asyncio.gather(*(client.send(notify(f"u{number}"), target) for number in range(20)))
 
+@pytest.mark.parametrize(("count", "once"), [(20, False), (1, True)])
+def test_what_would_pass_the_rate_or_restart_a_phone_twice_is_not_sent_again(count: int, once: bool) -> None:
+    """A proxy that is restarted may have handed on what it has not answered."""
+    heard: list[bytes] = []
+
+    async def run() -> list[Outcome]:
+        told: list[Outcome] = []
+        async with Client(timers=QUICK) as client:
+            for number in range(count):
+                client.begin(notify(f"u{number}"), f"sip:127.0.0.1:{port};transport=tcp", told.append, once=once)
+            while len(told) < count:
+                await client.room(1, 1)
+        return told
+
+    with scripted.tcp_server(lambda sock, _: heard.append(sock.recv(65536))) as port:
         outcomes = asyncio.run(run())
-    assert {(one.word, one.sends) for one in outcomes} == {("unreachable", 2)}
-    assert len(heard) == 2
+    assert [(one.word, one.sends) for one in outcomes] == [("connection lost", 1)] * count
+    assert len(heard) == 1
 
 
 def test_what_is_heard_before_a_connection_breaks_is_not_asked_for_again() -> None:
@@ -303,8 +339,57 @@ def test_what_is_heard_before_a_connection_breaks_is_not_asked_for_again() -> No
         sock.sendall(answer(heard[0], 100))
 
     with scripted.tcp_server(trying) as port:
-        assert send(f"sip:127.0.0.1:{port};transport=tcp").word == "unreachable"
+        assert send(f"sip:127.0.0.1:{port};transport=tcp").word == "connection lost"
     assert len(heard) == 1
+
+
+class Late(Names):
+    """Knows a name after a while."""
+
+    async def addresses(self, host: str) -> list[str]:
+        await asyncio.sleep(0.1)
+        return ["127.0.0.1"] if host == "pbx.test" else []
+
+
+def test_two_and_no_more_wait_for_a_name() -> None:
+    async def run(target: str) -> list[int]:
+        told: list[Outcome] = []
+        waiting = []
+        async with Client(resolver=Late()) as client:
+            for _ in range(4):
+                await client.room(64, 64)
+                client.begin(notify(), target, told.append)
+                waiting.append(len(client) - client.fresh)
+            while len(told) < 4:
+                await client.room(1, 1)
+                await asyncio.sleep(0.01)
+        assert len({one.word for one in told}) == 1
+        return waiting
+
+    with scripted.udp_server(lambda data: [answer(data, 200)]) as heard:
+        assert asyncio.run(run(f"sip:pbx.test:{heard.port}")) == [1, 2, 0, 0]
+    assert asyncio.run(run("sip:nowhere.test:5060")) == [1, 2, 0, 0]
+
+
+def test_two_and_no_more_wait_for_a_connection_and_none_for_one_that_does_not_open() -> None:
+    async def run(target: str, count: int) -> list[Outcome]:
+        told: list[Outcome] = []
+        async with Client(timers=QUICK) as client:
+            for _ in range(count):
+                await client.room(64, 64)
+                client.begin(notify(), target, told.append)
+            while len(told) < count:
+                await client.room(1, 1)
+                await asyncio.sleep(0.01)
+        return told
+
+    # whoever listens and says nothing never opens TLS; all others are told so without waiting, or 50 took 16 s
+    with scripted.tcp_server(lambda _, stopping: stopping.wait(10) and None) as port:
+        began = time.monotonic()
+        outcomes = asyncio.run(run(f"sip:127.0.0.1:{port};transport=tls", 50))
+        assert time.monotonic() - began < 10
+    assert {(one.word, one.detail) for one in outcomes} == {("unreachable", "the connection does not open")}
+    assert sum(one.sends for one in outcomes) == 2
 
 
 def tls_server(certificate: peers.Certificate) -> Callable[[socket.socket, threading.Event], None]:

@@ -131,11 +131,12 @@ def test_what_fails_while_it_is_sent_again_is_not_waited_for() -> None:
     assert transactions.next_due is None
 
 
-def test_fresh_is_what_was_neither_heard_of_nor_repeated() -> None:
+@pytest.mark.parametrize("reliable", [False, True])
+def test_fresh_is_what_was_neither_heard_of_nor_older_than_t1(reliable: bool) -> None:
     world = World()
     transactions = world.transactions()
     for number in range(5):
-        world.start(transactions, key=(str(number), "NOTIFY"))
+        world.start(transactions, reliable=reliable, key=(str(number), "NOTIFY"))
     assert transactions.fresh == 5
     transactions.answer("0", "NOTIFY", TRYING)
     transactions.answer("0", "NOTIFY", OK)

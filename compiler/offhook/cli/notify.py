@@ -70,14 +70,14 @@ def notify(
         raise click.UsageError("--dry-run is text or JSON")
     limit = None if rate is None else _per_second(rate)
     wish = _Asked(named, since, sites, profiles, everybody, reboot)
-    root, fleet, calls, why = _chosen(settings, environment, wish)
+    root, now, calls, why = _chosen(settings, environment, wish)
     if dry_run:
         click.echo(plan_json(calls, why=why) if style == "json" else plan_text(calls, why=why))
         return DONE
-    assert fleet.environment is not None
-    said = notify_of(fleet.inventory.fleet, fleet.environment)
+    assert now.environment is not None
+    said = notify_of(now.inventory.fleet, now.environment)
     limit = _per_second(said.get("rate", _USUAL_RATE)) if limit is None else limit
-    route = open_route(said, root=root, password=_password(fleet, said))
+    route = open_route(said, root=root, password=_password(now, said))
     with progress_bar("telling", len(calls.planned), quiet=settings.quiet) as progress:
         results, whole = notify_all(calls, route, rate=limit, progress=progress)
     click.echo(FORMATS[style](results, why=why, whole=whole))
@@ -99,7 +99,11 @@ class _Asked:
 
 
 def _chosen(settings: Globals, environment: str, asked: _Asked) -> tuple[Path, Fleet, Calls, str]:
-    """The fleet as it was released, whom to call, and in words who they are."""
+    """The fleet as it is now, whom to call, and in words who they are.
+
+    Phones and accounts are those of the release, and how they are told (`notify`) is what is said now: what is mended
+    there takes effect without another release.
+    """
     from offhook.publish.places import place_of
     from offhook.publish.plan.gate import choose_fleet
     from offhook.rollout.calls import calls_for
@@ -115,7 +119,8 @@ def _chosen(settings: Globals, environment: str, asked: _Asked) -> tuple[Path, F
     fleet = _read(settings, root, environment, manifest.commit)
     assert fleet.environment is not None
     chosen = wished(fleet.inventory, macs, Wish(sites=asked.sites, profiles=asked.profiles))
-    said = notify_of(fleet.inventory.fleet, fleet.environment)
+    assert now.environment is not None
+    said = notify_of(now.inventory.fleet, now.environment)
     first = manifest.release - 1 if asked.since is None else asked.since
     found = targets(
         fleet.inventory,
@@ -125,7 +130,7 @@ def _chosen(settings: Globals, environment: str, asked: _Asked) -> tuple[Path, F
         contact=contact_of(said),
     )
     calls = calls_for([found.get(mac, Target(mac)) for mac in chosen], reboot=asked.reboot)
-    return root, fleet, calls, why
+    return root, now, calls, why
 
 
 def _asked_for(root: Path, environment: str, manifest: Manifest, asked: _Asked) -> tuple[Sequence[str], str]:

@@ -33,7 +33,7 @@ from offhook.sip.outcome import (
     outcome_of,
 )
 from offhook.sip.tls import tls_context
-from offhook.sip.transaction import TIMEOUT, TLS_REFUSED, UNREACHABLE, Failure, Timers, Transaction, Transactions
+from offhook.sip.transaction import LOST, TIMEOUT, TLS_REFUSED, UNREACHABLE, Failure, Timers, Transaction, Transactions
 from offhook.sip.transport import Stream, UdpSocket, local_address, said
 
 LONGEST_DATAGRAM = 1300
@@ -45,13 +45,17 @@ _AVOID_S = 30.0
 _KNOWN_S = 60.0
 _BRANCH = re.compile(rb";\s*branch\s*=\s*([^\s;,]+)", re.I)
 _METHOD = re.compile(rb"[A-Z]+")
+_SHUT = Failure(UNREACHABLE, "the connection does not open")
 
 Told: TypeAlias = Callable[[Outcome], None]
 
 
 @dataclass(slots=True, eq=False)
 class _Work:
-    """A request on its way: the servers that are left, what was answered to whom, and who waits for the end."""
+    """A request on its way: the servers that are left, what was answered to whom, and who waits for the end.
+
+    `renewable` says that it may be sent once more where a connection ends that it was written on.
+    """
 
     request: Request
     credentials: Credentials | None
@@ -62,7 +66,7 @@ class _Work:
     sends: int = 0
     started_at: float = 0.0
     oversize: bool = False
-    renewed: bool = False
+    renewable: bool = True
     answered: Answered = field(default_factory=Answered)
 
 
@@ -89,11 +93,13 @@ class Client:
         self._udp: dict[int, UdpSocket] = {}
         self._streams: dict[Target, Stream] = {}
         self._work: dict[tuple[str, str], tuple[_Work, Transaction]] = {}
-        self._known: dict[str, tuple[float, list[Target]]] = {}
+        self._known: dict[str, tuple[float, list[Target] | Outcome]] = {}
         self._asking: dict[str, tuple[asyncio.Task[None], list[_Work]]] = {}
         self._own: dict[str, str] = {}
         self._heard: dict[str, float] = {}
         self._avoided: dict[Target, float] = {}
+        self._shut: dict[Target, float] = {}
+        self._queues: set[str | Target] = set()
         self._alarm: asyncio.TimerHandle | None = None
         self._room: asyncio.Event = asyncio.Event()
         self._closed = False
@@ -129,7 +135,7 @@ class Client:
 
     @property
     def fresh(self) -> int:
-        """How many requests have neither been answered nor repeated yet."""
+        """How many requests are younger than T1, and not heard of yet."""
         return self._transactions.fresh
 
     async def send(self, request: Request, target: str, *, credentials: Credentials | None = None) -> Outcome:
@@ -150,69 +156,99 @@ class Client:
             raise OffhookError(f"the request cannot be sent: {error}") from error
         return await ended
 
-    def begin(self, request: Request, target: str, told: Told, *, credentials: Credentials | None = None) -> None:
+    def begin(
+        self, request: Request, target: str, told: Told, *, credentials: Credentials | None = None, once: bool = False
+    ) -> None:
         """Do what `send` does, and call `told` at the end: once, and always, also where the client is closed.
 
+        With `once` it is not sent again where a connection ends on which a server may have read it.
         Raises SipError where a header holds a line break, and OffhookError where the address is none.
         """
-        work = _Work(request, credentials, told, started_at=self._loop.time())
+        work = _Work(request, credentials, told, started_at=self._loop.time(), renewable=not once)
         known = self._known.get(target)
         if known is not None and known[0] > self._loop.time():
             self._set_out(work, known[1])
             return
         uri = _uri(target)
         if at_once := located(uri):
-            self._know(target, [at_once])
+            self._know(target, [at_once], _KNOWN_S)
             self._set_out(work, [at_once])
             return
         render(request)  # so that a header that is none is told here, not when DNS has answered
         if target in self._asking:
             self._asking[target][1].append(work)
+            self._queues.add(target)
         else:
             works = [work]
             task = self._loop.create_task(self._find(target, uri, works))
             self._asking[target] = (task, works)
 
     async def room(self, fresh: int, under_way: int) -> None:
-        """Wait until fewer than `fresh` requests are fresh and fewer than `under_way` are under way."""
-        while self.fresh >= fresh or len(self) >= under_way:
+        """Wait until fewer than `fresh` requests are fresh and fewer than `under_way` are under way.
+
+        And until no two wait for a name to be found or a connection to open: they all go at once when that is done.
+        """
+        while self.fresh >= fresh or len(self) >= under_way or self._has_queue():
             self._room.clear()
             await self._room.wait()
 
+    def _has_queue(self) -> bool:
+        self._queues = {one for one in self._queues if self._is_queue(one)}
+        return bool(self._queues)
+
+    def _is_queue(self, place: str | Target) -> bool:
+        """Tell whether requests wait, not one alone, for an address to be found or a connection to open."""
+        if isinstance(place, str):
+            return place in self._asking
+        stream = self._streams.get(place)
+        return stream is not None and stream.waiting > 1
+
     async def _find(self, target: str, uri: SipUri, works: list[_Work]) -> None:
         """Ask DNS once for all who wait for the same address."""
-        targets: list[Target] = []
-        failed = Outcome(NO_ADDRESS)
+        began = self._loop.time()
+        found: list[Target] | Outcome
         try:
-            targets = await locate(uri, self._resolver)
+            found = await locate(uri, self._resolver)
         except OffhookError as error:
-            failed = Outcome(NO_ADDRESS, detail=error.message)
+            found = Outcome(NO_ADDRESS, detail=error.message)
+        except Exception as error:  # a bug in a task flies nowhere: whoever waits would for ever
+            found = Outcome(NO_ADDRESS, detail=harmless(repr(error)))
         del self._asking[target]
-        if targets:
-            self._know(target, targets)
+        # that there is none is believed for as long as it took to find out: not every phone must wait for it
+        self._know(target, found, self._loop.time() - began if isinstance(found, Outcome) else _KNOWN_S)
         for work in works:
-            if targets:
-                self._set_out(work, targets)
-            else:
-                work.told(failed)
+            self._set_out(work, found)
         self._room.set()
 
-    def _know(self, target: str, targets: list[Target]) -> None:
+    def _know(self, target: str, found: list[Target] | Outcome, seconds: float) -> None:
         if len(self._known) >= _MOST_KNOWN:
             self._known.clear()
             self._own.clear()
-        self._known[target] = (self._loop.time() + _KNOWN_S, targets)
+        self._known[target] = (self._loop.time() + seconds, found)
 
-    def _set_out(self, work: _Work, targets: list[Target]) -> None:
+    def _set_out(self, work: _Work, found: list[Target] | Outcome) -> None:
         """Begin with the servers that have not just failed; the others stay as a last resort."""
-        if len(targets) > 1 and self._avoided:
+        if isinstance(found, Outcome):
+            work.told(found)
+            return
+        if len(found) > 1 and self._avoided:
             now = self._loop.time()
-            targets = sorted(targets, key=lambda one: self._avoided.get(one, 0.0) > now)
-        work.targets = targets
+            found = sorted(found, key=lambda one: self._avoided.get(one, 0.0) > now)
+        work.targets = found
         self._attempt(work)
 
     def _attempt(self, work: _Work) -> None:
-        """Send the request, or send it again with an answer or to the next server: a transaction of its own each."""
+        """Send the request, or send it again with an answer or to the next server.
+
+        A loop: a name may lead to hundreds of servers that nothing can be sent to.
+        """
+        while (failed := self._begun(work)) is not None:
+            if not self._has_next(work, *failed):
+                self._tell(work, *failed)
+                return
+
+    def _begun(self, work: _Work) -> tuple[Target, Failure] | None:
+        """Begin a transaction with the server whose turn it is, or return why nothing can be sent there."""
         target = work.targets[work.position]
         branch = "z9hG4bK" + secrets.token_hex(10)
         try:
@@ -222,8 +258,9 @@ class Client:
                 target = replace(target, transport=TCP)
                 data = self._render(work, target, branch)
         except OSError as error:
-            self._over(work, target, Failure(UNREACHABLE, said(error)))
-            return
+            return target, Failure(UNREACHABLE, said(error))
+        if self._is_shut(target):
+            return target, _SHUT
         key = (branch, work.request.method)
         transaction = Transaction(key, data, target, lambda result: self._ended(key, result), target.transport != UDP)
         self._work[key] = (work, transaction)
@@ -231,6 +268,7 @@ class Client:
         self._transactions.start(transaction)
         self._transmit(transaction)
         self._arm()
+        return None
 
     def _render(self, work: _Work, target: Target, branch: str) -> bytes:
         own = self._own_address(target)
@@ -268,6 +306,8 @@ class Client:
             stream = self._stream(target)
             stream.pending += 1
             stream.send(transaction.data)
+            if stream.waiting > 1:
+                self._queues.add(target)
             return
         try:
             self._udp_socket(target).send(transaction.data, target)
@@ -279,7 +319,11 @@ class Client:
         stream = self._streams.get(target)
         if stream is None:
             stream = Stream(
-                target, self._tls, received=lambda one: self._received(one, target.address), lost=self._lost
+                target,
+                self._tls,
+                opened=self._room.set,
+                received=lambda one: self._received(one, target.address),
+                lost=self._lost,
             )
             self._streams[target] = stream
         return stream
@@ -329,9 +373,9 @@ class Client:
     def _lost(self, stream: Stream, failure: Failure) -> None:
         if self._streams.get(stream.target) is stream:
             del self._streams[stream.target]
-        for work, transaction in list(self._work.values()):
-            if transaction.peer != stream.target:
-                continue
+        cut_off = [one for one in self._work.values() if one[1].peer == stream.target]
+        for work, transaction in cut_off:
+            work.renewable = work.renewable and len(cut_off) == 1  # many at once would pass every rate
             if failure.word == UNREACHABLE and not failure.is_broken and work.targets[work.position].transport == UDP:
                 work.oversize = True  # it was UDP, but for its size: the RFC allows to try that then (18.1.1)
             self._transactions.fail(transaction.key, failure)
@@ -356,35 +400,58 @@ class Client:
             if result.status in CHALLENGES and who is not None and work.answered.take(result, who, work.request):
                 self._attempt(work)
                 return
-        elif result.is_broken and not (work.renewed or transaction.provisional):
-            work.renewed = True  # nobody knows whether the server has read it: once more, on a new connection (18.4)
+        elif result.is_broken and work.renewable and not transaction.provisional:
+            # the server may have ended an idle connection just then: once more, on a new one (18.4)
+            work.renewable = False
             self._attempt(work)
             return
+        elif result.is_broken and result.word == UNREACHABLE:
+            self._tell(work, target, replace(result, word=LOST))
+            return
+        elif result.word == TIMEOUT and self._never_opened(target):
+            self._shut[target] = self._loop.time() + self._timers.give_up_s
+            result = _SHUT
         elif result.word == TIMEOUT and transaction.provisional:
             # the server is there: another one would ask the same phone
             work.targets = work.targets[: work.position + 1]
         self._over(work, target, result)
 
+    def _never_opened(self, target: Target) -> bool:
+        stream = self._streams.get(target)
+        return self._is_shut(target) if stream is None else not stream.is_open
+
+    def _is_shut(self, target: Target) -> bool:
+        """Tell whether a connection has just not come about: the others shall not all wait as long for another."""
+        return self._shut.get(target, 0.0) > self._loop.time()
+
     def _over(self, work: _Work, target: Target, result: Response | Failure) -> None:
-        """Go on to the next server where this one failed (RFC 3263 section 4.3), or tell how it ended."""
+        if self._has_next(work, target, result):
+            self._attempt(work)
+        else:
+            self._tell(work, target, result)
+
+    def _has_next(self, work: _Work, target: Target, result: Response | Failure) -> bool:
+        """Turn to the next server where this one failed (RFC 3263 section 4.3); False where that was the end."""
         if isinstance(result, Failure):
             if work.oversize and target.transport == TCP:
-                self._attempt(work)
-                return
+                return True
             if result.word != TIMEOUT or self._heard.get(target.address, 0.0) < work.started_at:
                 self._avoided[target] = self._loop.time() + _AVOID_S
                 if target in self._streams:  # it may be half open
                     self._streams.pop(target).drop()
-        if isinstance(result, Failure) or result.status == 503:
-            if isinstance(result, Failure) and result.word == TLS_REFUSED:
-                # what TLS refused is never sent in the clear instead
-                rest = [one for one in work.targets[work.position + 1 :] if one.transport == TLS]
-                work.targets = [*work.targets[: work.position + 1], *rest]
-            if work.position + 1 < len(work.targets):
-                work.position += 1
-                work.oversize = False
-                self._attempt(work)
-                return
+        elif result.status != 503:
+            return False
+        if isinstance(result, Failure) and result.word == TLS_REFUSED:
+            # what TLS refused is never sent in the clear instead
+            rest = [one for one in work.targets[work.position + 1 :] if one.transport == TLS]
+            work.targets = [*work.targets[: work.position + 1], *rest]
+        if work.position + 1 == len(work.targets):
+            return False
+        work.position += 1
+        work.oversize = False
+        return True
+
+    def _tell(self, work: _Work, target: Target, result: Response | Failure) -> None:
         outcome = outcome_of(result, server=str(target), sends=work.sends, has_answered=bool(work.answered))
         if isinstance(result, Response) and outcome.word == CREDENTIALS_WANTED and work.credentials is not None:
             outcome = replace(outcome, word=CREDENTIALS_UNUSED, detail=harmless(asked(result)))

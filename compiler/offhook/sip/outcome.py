@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from offhook.sip.message import Response
-from offhook.sip.transaction import NO_SIP, TIMEOUT, TLS_REFUSED, UNREACHABLE, Failure
+from offhook.sip.transaction import LOST, NO_SIP, TIMEOUT, TLS_REFUSED, UNREACHABLE, Failure
 from offhook.texts import one_line
 
 ANSWERED = "answered"
@@ -81,6 +81,11 @@ MEANINGS: dict[int | str, Meaning] = {
     ),
     TIMEOUT: Meaning(TIMEOUT, "nobody answered in time", _ONLINE),
     UNREACHABLE: Meaning(UNREACHABLE, "the server cannot be reached", "check notify.via, the server and firewalls"),
+    LOST: Meaning(
+        LOST,
+        "the connection ended before an answer came: nobody knows whether the phone was told",
+        "see whether it fetches or restarts; else tell it again",
+    ),
     NO_SIP: Meaning(NO_SIP, "what answers there does not speak SIP", "check notify.via and its port"),
     TLS_REFUSED: Meaning(
         TLS_REFUSED, "the server's certificate is not accepted", "name its authority in notify.ca_file"

@@ -17,6 +17,7 @@ from offhook.sip.message import Response
 
 TIMEOUT = "no answer"
 UNREACHABLE = "unreachable"
+LOST = "connection lost"
 NO_SIP = "no SIP"
 TLS_REFUSED = "TLS refused"
 
@@ -37,7 +38,7 @@ class Timers:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why no response came: TIMEOUT, UNREACHABLE, NO_SIP or TLS_REFUSED, and a few words of who said what.
+    """Why no response came: TIMEOUT, UNREACHABLE, LOST, NO_SIP or TLS_REFUSED, and a few words of who said what.
 
     `is_broken` tells that there was a connection, and that it broke: of what was sent on it nobody knows the fate.
     """
@@ -83,7 +84,7 @@ class Transactions:
         self._completed: deque[tuple[float, tuple[str, str]]] = deque()
         self._absorbing: set[tuple[str, str]] = set()
         self.fresh = 0
-        """How many have neither been answered nor repeated yet: what a sender keeps small, or it floods the server."""
+        """How many are not older than T1, and were not heard of: what a sender keeps small, or it floods the server."""
 
     def __len__(self) -> int:
         """Return how many are under way."""
@@ -141,23 +142,27 @@ class Transactions:
                 self._end(transaction, Failure(TIMEOUT))
                 continue
             self._settle(transaction)
-            transaction.sends += 1
-            longer = self._timers.t2_s if transaction.provisional else 2 * transaction.repeat_s
-            transaction.repeat_s = min(longer, self._timers.t2_s)
-            self._resend(transaction)
+            if not transaction.reliable:
+                self._repeat(transaction)
             if transaction.key in self._open:
                 self._wait(transaction, now)
         self._forget(now)
 
+    def _repeat(self, transaction: Transaction) -> None:
+        transaction.sends += 1
+        longer = self._timers.t2_s if transaction.provisional else 2 * transaction.repeat_s
+        transaction.repeat_s = min(longer, self._timers.t2_s)
+        self._resend(transaction)
+
     def _wait(self, transaction: Transaction, now: float) -> None:
         due = transaction.gives_up_at
-        if not transaction.reliable:
+        if transaction.fresh or not transaction.reliable:
             due = min(due, now + transaction.repeat_s)
         self._number += 1
         heapq.heappush(self._due, (due, self._number, transaction))
 
     def _settle(self, transaction: Transaction) -> None:
-        """It is fresh no more: it was heard of, or repeated."""
+        """It is fresh no more: it was heard of, or repeated; over a reliable transport, it is older than T1."""
         if transaction.fresh:
             transaction.fresh = False
             self.fresh -= 1

@@ -123,7 +123,8 @@ class UdpSocket:
 class Stream:
     """A TCP or TLS connection to one server, opened at once and used until it breaks or is closed.
 
-    `received` gets whole messages; `lost` is called once, with why, where the connection does not come about or ends.
+    `opened` is called when it is there, and `received` gets whole messages; `lost` is called once, with why, where the
+    connection does not come about or ends.
     """
 
     def __init__(
@@ -131,11 +132,13 @@ class Stream:
         target: Target,
         context: Callable[[], ssl.SSLContext],
         *,
+        opened: Callable[[], None],
         received: Callable[[Request | Response], None],
         lost: Callable[[Stream, Failure], None],
     ) -> None:
         self.target = target
         self._context = context
+        self._opened = opened
         self._received = received
         self._lost = lost
         self.pending = 0
@@ -143,6 +146,16 @@ class Stream:
         self._waiting: list[bytes] = []
         self._writer: asyncio.StreamWriter | None = None
         self._task = asyncio.get_running_loop().create_task(self._run())
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the connection has come about."""
+        return self._writer is not None
+
+    @property
+    def waiting(self) -> int:
+        """How many messages wait until it has."""
+        return len(self._waiting)
 
     def send(self, data: bytes) -> None:
         """Send a message, or keep it until the connection is there."""
@@ -188,6 +201,7 @@ class Stream:
         for data in self._waiting:
             writer.write(data)
         self._waiting.clear()
+        self._opened()
         framer = Framer()
         while data := await reader.read(_LONGEST):
             for message in framer.feed(data):

@@ -48,4 +48,5 @@ class _Contact(SipSender):
             told(Outcome(NO_ADDRESS, detail="nobody says where this phone is"))
             return
         sender = Call("", self._user, call.domain).address
-        self.send(request_to(call, call.contact, sender=sender, route=self._via), self._via or call.contact, told)
+        request = request_to(call, call.contact, sender=sender, route=self._via)
+        self.send(request, self._via or call.contact, told, once=call.reboot)

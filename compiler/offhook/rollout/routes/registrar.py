@@ -57,4 +57,4 @@ class _Registrar(SipSender):
     def begin(self, call: Call, told: Told) -> None:
         sender = Call("", self._user, call.domain).address
         request = request_to(call, call.address, sender=sender, route=self._route)
-        self.send(request, self._via or f"sip:{call.domain}", told)
+        self.send(request, self._via or f"sip:{call.domain}", told, once=call.reboot)

@@ -16,8 +16,8 @@ from offhook.sip.message import Headers, Request, SipError
 from offhook.sip.outcome import NO_ADDRESS, Outcome
 
 FRESH = 64
-"""How many NOTIFYs may be neither answered nor repeated yet. Linux gives a socket room for some 160 such datagrams
-(net.core.rmem_default), so more would be lost in front of a busy proxy and repeated."""
+"""How many NOTIFYs may be under way that are younger than T1 (0.5 s) and not heard of yet. Linux gives a socket room
+for some 160 such datagrams (net.core.rmem_default), so more would be lost in front of a busy proxy and repeated."""
 
 UNDER_WAY = 100_000
 """How many may wait for an answer at all: a phone that is off holds its place for 32 seconds."""
@@ -51,10 +51,13 @@ class SipSender:
         self._client = client
         self._credentials = credentials
 
-    def send(self, request: Request, target: str, told: Told) -> None:
-        """Send a request; an address that is none is an outcome too: other phones' may be good."""
+    def send(self, request: Request, target: str, told: Told, *, once: bool) -> None:
+        """Send a request; an address that is none is an outcome too: other phones' may be good.
+
+        With `once` it is not sent again where it may have been read: a phone would restart twice.
+        """
         try:
-            self._client.begin(request, target, told, credentials=self._credentials)
+            self._client.begin(request, target, told, credentials=self._credentials, once=once)
         except (SipError, OffhookError) as error:
             told(Outcome(NO_ADDRESS, detail=str(error)))
 

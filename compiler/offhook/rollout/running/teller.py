@@ -121,16 +121,19 @@ class Teller:
         async with self._route() as sender:
             self._opened.put(None)
             while (job := await self._next()) is not None:
-                await self._wait_for(job, pace)
-                await sender.room()
+                await self._wait_for(job)
+                await sender.room()  # before the leave is taken: what waits with leave goes in a burst
+                await self._take(job, pace)
                 begin(sender, job.call, partial(self._told, job))
 
     async def _next(self) -> Job | None:
         return await self._jobs.get()
 
-    async def _wait_for(self, job: Job, pace: Pace) -> None:
+    async def _wait_for(self, job: Job) -> None:
         while (left := job.due - time.monotonic()) > 0:
             await asyncio.sleep(min(left, _LONGEST_SLEEP_S))
+
+    async def _take(self, job: Job, pace: Pace) -> None:
         while not pace.take(job.places, time.monotonic()):
             await asyncio.sleep(pace.wait(job.places, time.monotonic()))
 
