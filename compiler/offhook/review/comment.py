@@ -18,7 +18,8 @@ from offhook.review.headline import headline
 from offhook.review.impact import by_site, impact
 from offhook.review.links import Links
 from offhook.review.markdown import code, codes, more, place, plain
-from offhook.review.words import count, cutoff, moved, restart
+from offhook.review.words import cutoff, moved, restart
+from offhook.texts import count
 
 LIMITS = {"github": 65_000, "gitlab": 999_000}
 """By platform, in UTF-16 units: at least as many as there are characters, however the platform counts those.

@@ -9,8 +9,8 @@ from click import style
 from offhook.diff.change import ADDED, CHANGED, LIKELY, REMOVED, UNKNOWN, Diff, PhoneChange
 from offhook.diff.groups import families, groups
 from offhook.review.families import family_lines
-from offhook.review.words import count, depends_on_a_secret, sites
-from offhook.texts import listed, visible
+from offhook.review.words import depends_on_a_secret, sites
+from offhook.texts import count, listed, visible
 
 MAX_FAMILIES = 40
 MAX_RARE = 10

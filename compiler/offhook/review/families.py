@@ -13,8 +13,8 @@ from click import style
 
 from offhook.diff.change import Change, Side
 from offhook.diff.groups import Group, Variant, variants
-from offhook.review.words import count, cutoff, moved, restart, sites, values
-from offhook.texts import listed, visible
+from offhook.review.words import cutoff, moved, restart, sites, values
+from offhook.texts import count, listed, visible
 
 MAX_CHANGES = 30
 MAX_VALUES = 12

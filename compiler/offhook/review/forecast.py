@@ -9,9 +9,9 @@ from typing import Any
 from click import style
 
 from offhook.diff.change import LIKELY, UNKNOWN, PhoneChange
-from offhook.review.words import count, span
+from offhook.review.words import span
 from offhook.rollout.campaign.forecast import Expected, Forecast
-from offhook.texts import listed, one_line
+from offhook.texts import count, listed, one_line
 
 
 def restarts_of(phones: Iterable[PhoneChange]) -> tuple[int, int]:

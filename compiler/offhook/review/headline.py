@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from offhook.diff.change import ADDED, CHANGED, REMOVED, Change, Diff, PhoneChange, shown_sides
 from offhook.diff.groups import Group, families, groups, variants
 from offhook.flyingvoice.keys import OFF_TYPE
-from offhook.review.words import count, cut, moved, sites
-from offhook.texts import listed, visible
+from offhook.review.words import cut, moved, sites
+from offhook.texts import count, listed, visible
 
 Show = Callable[[str], str]
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from offhook.review.links import Links
-from offhook.review.words import count, cut
-from offhook.texts import isolated, visible
+from offhook.review.words import cut
+from offhook.texts import count, isolated, visible
 
 _WIDEST = 40
 _WIDEST_PLACE = 120

@@ -10,11 +10,10 @@ from typing import Any
 
 from click import style
 
-from offhook.review.words import count
 from offhook.rollout.calls import Calls, call_to, called
 from offhook.rollout.notifying import Result
 from offhook.sip.outcome import ANSWERED, NO_ACCOUNT, PASSED_ON
-from offhook.texts import listed, one_line
+from offhook.texts import count, listed, one_line
 
 _GOOD = (ANSWERED, PASSED_ON)
 _COLUMNS = ("mac", "label", "site", "address", "result", "status", "detail", "retry_after", "sends", "also")

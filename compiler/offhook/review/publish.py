@@ -17,8 +17,7 @@ from offhook.publish.plan.saved_plan import SavedPlan, plan_identity
 from offhook.publish.status import Drift
 from offhook.review.diff_json import diff_json
 from offhook.review.diff_text import diff_text, summary
-from offhook.review.words import count
-from offhook.texts import listed
+from offhook.texts import count, listed
 
 _SHOWN = 20
 

@@ -11,7 +11,6 @@ from typing import Any
 
 from click import style
 
-from offhook.review.words import count
 from offhook.rollout.campaign.gate import counts
 from offhook.rollout.campaign.progress import (
     ANSWERED,
@@ -37,7 +36,7 @@ from offhook.rollout.campaign.progress import (
 from offhook.rollout.campaign.steps import Action, Switch, Verify, Wait
 from offhook.rollout.running.keeping import Campaign
 from offhook.sip.outcome import next_step
-from offhook.texts import one_line
+from offhook.texts import count, one_line
 
 STATES = (
     *(QUEUED, SWITCHING, SWITCHED, VERIFIED, SENT, ANSWERED),

@@ -12,11 +12,10 @@ from typing import Any
 from click import style
 
 from offhook.report import text as problems_text
-from offhook.review.words import count
 from offhook.serve.desk import OK, PNP, Event
 from offhook.serve.lab import Entry, Kept, Line, Note, Renewed
 from offhook.serve.seen import ASKED, CURRENT, NEVER, STALE, UNLISTED, Row
-from offhook.texts import listed, one_line
+from offhook.texts import count, listed, one_line
 
 _COLOURS = {CURRENT: "green", STALE: "yellow", NEVER: "bright_black", ASKED: "yellow", UNLISTED: "bright_black"}
 _LABEL = 18

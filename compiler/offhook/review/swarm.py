@@ -9,7 +9,7 @@ from typing import Any
 from click import style
 
 from offhook.phone.swarm import COMPLETE, Swarm, percentile
-from offhook.review.words import count
+from offhook.texts import count
 
 _SHARES = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))
 _BAR = 30

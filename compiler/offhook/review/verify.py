@@ -10,8 +10,7 @@ from click import style
 
 from offhook.phone.fetch import printable
 from offhook.phone.swarm import percentile
-from offhook.review.words import count
-from offhook.texts import listed
+from offhook.texts import count, listed
 from offhook.verify.compare import EQUAL, NOT_ASKED, SLOW, Verdict
 from offhook.verify.verification import Verification
 

@@ -17,11 +17,6 @@ _HEAD = 6
 _BEFORE = 3
 
 
-def count(number: int, noun: str) -> str:
-    """Return "1 phone", "2 phones"."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
 def span(seconds: float) -> str:
     """Return a time in words, in two units at most: 40 s, 26 min, 3 h 20 min, 2 d 4 h."""
     whole = max(0, round(seconds))

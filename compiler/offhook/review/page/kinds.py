@@ -15,8 +15,8 @@ from offhook.diff.groups import Group, Variant, families, groups, variants
 from offhook.review.headline import spoken, topics
 from offhook.review.links import Links
 from offhook.review.page.sights import Drawn, drawn, sights
-from offhook.review.words import count, cutoff, moved, restart
-from offhook.texts import listed, visible
+from offhook.review.words import cutoff, moved, restart
+from offhook.texts import count, listed, visible
 
 _LONGEST_VALUE = 2_000
 _FEW_VALUES = 12

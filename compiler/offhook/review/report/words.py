@@ -9,8 +9,7 @@ from offhook.diff.change import ADDED, CHANGED, REMOVED
 from offhook.publish.releases.evidence import Altered, Evidence, Phone, Wrote
 from offhook.publish.releases.release import Release
 from offhook.publish.releases.told import Told
-from offhook.review.words import count
-from offhook.texts import one_line, visible
+from offhook.texts import count, one_line, visible
 
 ID = 10
 """How many digits of a commit's id are shown to people."""

@@ -34,7 +34,6 @@ from offhook.publish.plan.prepared import Prepared
 from offhook.publish.releases.recording import record_waiting, released_by
 from offhook.publish.state.head import read_head
 from offhook.publish.state.hold import SOONER, Hold, Lost, Patience
-from offhook.review.words import count
 from offhook.rollout.campaign.next import resume as rows_of_resume
 from offhook.rollout.campaign.progress import (
     ENDED,
@@ -56,6 +55,7 @@ from offhook.rollout.running.planning import Manner
 from offhook.rollout.running.recorded import told_of
 from offhook.rollout.running.standing import campaign_of, switched_by
 from offhook.rollout.running.teller import Route, Teller
+from offhook.texts import count
 
 USUAL = Patience()
 _HEAR_S = 2.0
