@@ -332,6 +332,70 @@ def test_parameters_in_words(parameter: str, words: str) -> None:
     assert spoken(parameter) == words
 
 
+HOST = "sbc-frankfurt-am-main-1.voice.production.eu-central.nordwind.example"
+
+
+def test_where_long_values_differ_is_seen(tmp_path: Path) -> None:
+    """In the table, in the title and among the rules, whatever stands before it is cut."""
+    before, after = (fleet(1, "x", sip={"outbound_proxy": f"{HOST}{end}"}) for end in ("", ".evil.example"))
+    long = f"https://prov.example.com/{'a' * 180}"
+    for files, end in ((before, "one"), (after, "two")):
+        files["fleet.yaml"]["environments"] = {"lab": {"url": f"{long}/{end}/"}}
+        files["phones/all.yaml"][f"{MAC[:-6]}000000"]["accounts"] = ["alice"]
+    found = change(tmp_path, before, after)
+    text = read(comment(found, NOWHERE)).text
+    assert text.count("evil.example") >= 2
+    assert "/one/ -> " in text
+    assert "/two/" in text
+    assert "evil.example" in headline(found)
+
+
+def test_what_may_cut_off_is_never_left_out_and_what_is_left_out_is_pointed_to(tmp_path: Path) -> None:
+    before, after = fleet(1, "x"), fleet(1, "x", sip={"server": "evil.example"})
+    for files in (before, after):
+        files["phones/all.yaml"][f"{MAC[:-6]}000000"]["accounts"] = ["alice"]
+    after["phones/all.yaml"][f"{MAC[:-6]}000000"]["keys"] = {
+        str(number): {"dnd": "true", "label": f"a{number}"} for number in range(4, 20)
+    }
+    found = change(tmp_path, before, after)
+    risky = [one.parameter for one in found.phones[0].changes if one.cutoff]
+    assert len(found.phones[0].changes) > 20
+    assert risky
+    text = comment(found, NOWHERE)
+    assert all(one in read(text).text for one in risky)
+    assert "more settings" in text
+    assert "`offhook diff --format json` has the whole diff." in text
+
+
+def test_a_few_values_of_one_setting_are_all_named(tmp_path: Path) -> None:
+    before, after = fleet(8, "x"), fleet(8, "x")
+    for phone, label in zip(after["phones/all.yaml"].values(), ("a1", "b2", "c3", "d4"), strict=False):
+        phone["keys"]["3"]["label"] = label
+    text = read(comment(change(tmp_path, before, after), NOWHERE)).text
+    assert all(label in text for label in ("a1", "b2", "c3", "d4"))
+
+
+def test_what_only_does_not_allow_is_said(tmp_path: Path) -> None:
+    root = repositories.start(tmp_path / "fleet")
+    repositories.commit(root, fleet(2, "x"))
+    after = fleet(2, "x", utc_offset="+2")
+    after["profiles/all.yaml"] = {"desk": {}}
+    repositories.commit(root, after)
+    for scope, is_said in (("profiles/desk", True), ("sites/berlin", False)):
+        found = diff(root, "HEAD~1", "HEAD", store=Store(None), only=[scope])
+        text = read(comment(found, NOWHERE)).text
+        assert (f"Not allowed here: 2 phones change outside of {scope}." in text) == is_said
+
+
+def test_contacts_in_another_order(tmp_path: Path) -> None:
+    before = fleet(1, "x")
+    contacts = [{"name": name, "numbers": {"office": "1"}} for name in ("Taxi", "Door")]
+    before["phonebooks/all.yaml"] = {"company": {"contacts": contacts}}
+    after = deepcopy(before)
+    after["phonebooks/all.yaml"]["company"]["contacts"].reverse()
+    assert "changed: its contacts in another order." in comment(change(tmp_path, before, after), NOWHERE)
+
+
 def test_the_verb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     root = repositories.start(tmp_path / "fleet")
     repositories.commit(root, fleet(2, "x"))

@@ -107,19 +107,11 @@ def diff(
 def _say_outside(outside: Outside) -> None:
     """What changes and may not, on standard error: every phone on a line."""
     from offhook.diff.change import CHANGED
-    from offhook.review.words import sites
-    from offhook.texts import count, listed, visible
+    from offhook.review.words import is_outside, sites
+    from offhook.texts import visible
 
-    what = [
-        *([count(len(outside.phones), "phone")] if outside.phones else []),
-        *([f"{count(outside.rules, 'rule')} for everybody"] if outside.rules else []),
-        *(["the common file"] if outside.common else []),
-        *(f"phonebook {one}" for one in outside.phonebooks),
-    ]
-    numbers = (len(outside.phones), outside.rules, int(outside.common), len(outside.phonebooks))
-    verb = "changes" if sum(numbers) == 1 else "change"
-    words = f"{listed(what, limit=6)} {verb} outside of {listed(outside.scopes, limit=6)}"
-    click.echo(f"{click.style('error:', fg='red', bold=True)} {visible(words)}", err=True)
+    words = is_outside(outside)
+    click.echo(f"{click.style('error:', fg='red', bold=True)} {words}", err=True)
     for phone in outside.phones:
         fate = "goes over, as it is" if phone.status == CHANGED and not phone.changes else phone.status
         click.echo(f"  {phone.mac}  {visible(phone.model)}{sites([phone])}  {fate}", err=True)

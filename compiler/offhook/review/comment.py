@@ -11,15 +11,16 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-from offhook.diff.change import ADDED, REMOVED, Change, Diff, PhoneChange, Side, shown_sides
-from offhook.diff.groups import Group, families, groups, variants
+from offhook.diff.change import ADDED, REMOVED, Change, Diff, Outside, PhoneChange, Side, shown_sides
+from offhook.diff.groups import Group, Variant, families, groups, variants
 from offhook.review.advice import Advice, advice
+from offhook.review.families import chosen, weight
 from offhook.review.headline import headline
 from offhook.review.impact import by_site, impact
 from offhook.review.links import Links
 from offhook.review.markdown import code, codes, more, place, plain
-from offhook.review.words import cutoff, moved, restart
-from offhook.texts import count
+from offhook.review.words import cut_alike, cutoff, is_outside, moved, restart
+from offhook.texts import count, visible
 
 LIMITS = {"github": 65_000, "gitlab": 999_000}
 """By platform, in UTF-16 units: at least as many as there are characters, however the platform counts those.
@@ -37,6 +38,7 @@ _MAX_ROWS = 20
 _MAX_MACS = 24
 _WIDEST_MESSAGE = 200
 _WIDEST_VALUE = 60
+_ARROW = " -> "
 _OPEN_GROUPS = 3
 """So few groups are shown unfolded."""
 
@@ -48,10 +50,11 @@ _ROOM_FOR_A_GAP = 200
 
 
 class _Section(NamedTuple):
-    """One group in full, and as one line."""
+    """One group in full, and as one line. `is_whole` tells that the first leaves nothing out."""
 
     full: str
     short: str
+    is_whole: bool
 
 
 def comment(diff: Diff, links: Links, *, artifact: str = "") -> str:
@@ -66,7 +69,8 @@ def comment(diff: Diff, links: Links, *, artifact: str = "") -> str:
     tail = f"[The whole diff]({artifact})" if artifact else "`offhook diff --format json` has the whole diff."
     room = limit - _size(head) - _size(tail) - _ROOM_FOR_A_GAP
     body = _fitting(first, last, room, left=len(every) - len(first) - len(last))
-    is_whole = [one.full for one in (*first, *last)] == body
+    sections = (*first, *last)
+    is_whole = [one.full for one in sections] == body and all(one.is_whole for one in sections)
     return "\n\n".join([head, *body, *([] if is_whole and not artifact else [tail])]) + "\n"
 
 
@@ -108,16 +112,35 @@ def _head(diff: Diff, links: Links, most: int) -> Iterator[str]:
         yield "\n**The base has mistakes**, so what it said may be shown as if nobody had:\n"
     yield from (f"- {code(warning, _WIDEST_MESSAGE)}" for warning in diff.warnings[:most])
     yield from more(diff.warnings, most, "mistake")
+    if diff.outside is not None and not diff.outside.is_empty:
+        yield from _outside(diff.outside)
     if diff.policy:
         yield "\n**The rules change**, for everyone and from this merge on. Whoever answers for them must agree:\n"
         for one in diff.policy[:most]:
             where = place(links, diff.base if one.is_gone else diff.head, one.mark.file, one.mark.line)
-            yield f"- {code(one.message, _WIDEST_MESSAGE)} {where}"
+            yield f"- {_rule(one.message)} {where}"
         yield from more(diff.policy, most, "rule")
     yield ""
     yield from _impact(diff, most)
     lines = [*map(_advised, advice(diff)), *_others(diff, most)]
     yield from ["", *lines] if lines else []
+
+
+def _rule(message: str) -> str:
+    """A rule that changes; a long one is cut on both sides of its arrow, so that what differs is seen."""
+    name, _, values = visible(message).partition(" ")
+    old, arrow, new = values.partition(_ARROW)
+    if len(message) <= _WIDEST_MESSAGE or not arrow:
+        return code(message, _WIDEST_MESSAGE)
+    old, new = cut_alike(old, new, _WIDEST_MESSAGE // 2)
+    return code(f"{name} {old}{_ARROW}{new}", 2 * _WIDEST_MESSAGE)
+
+
+def _outside(outside: Outside) -> Iterator[str]:
+    """What `--only` does not allow."""
+    yield f"\n**Not allowed here**: {is_outside(outside, show=code)}.\n"
+    if outside.phones:
+        yield f"- {_macs(outside.phones)}"
 
 
 def _impact(diff: Diff, most: int) -> Iterator[str]:
@@ -152,7 +175,8 @@ def _others(diff: Diff, most: int) -> Iterator[str]:
         found = diff.of_status(status)
         yield from [f"- {status.capitalize()}: {_macs(found)}."] if found else []
     for book in diff.phonebooks[:most]:
-        contacts = f"{count(book.added, 'contact')} added, {book.removed:,} removed"
+        numbers = f"{count(book.added, 'contact')} added, {book.removed:,} removed"
+        contacts = numbers if book.added or book.removed else "its contacts in another order"
         yield f"- Phonebook {code(book.id)} {book.status}: {contacts}."
     yield from more(diff.phonebooks, most, "phonebook")
     if diff.common:
@@ -173,36 +197,45 @@ def _section(diff: Diff, family: Sequence[Group], links: Links, *, is_open: bool
     what = "; ".join([*moved(example, show=code), count(len(example.changes), "setting")])
     title = f"<b>{name}</b>{places}: {what}; {plain('; '.join(means))}"
     rows = ["| Setting | Before | After | Said by |", "|:--|:--|:--|:--|"]
-    # what somebody wrote comes before what only follows from it
-    ordered = sorted(enumerate(example.changes), key=lambda row: row[1].new is not None and row[1].new.follows)
-    for number, change in ordered[:_MAX_ROWS]:
-        rows += _change_rows(diff, family, number, change, links)
-    if len(example.changes) > _MAX_ROWS:
-        rows.append(f"| {len(example.changes) - _MAX_ROWS:,} more settings | | | |")
+    # what may cut a phone off is never left out
+    most = max(_MAX_ROWS, sum(change.cutoff for change in example.changes))
+    is_whole = len(example.changes) <= most and len(phones) <= _MAX_MACS
+    for number, change in sorted(enumerate(example.changes), key=lambda row: weight(row[1]))[:most]:
+        every = variants(family, number)
+        shown, is_listed = chosen(every, len(phones))
+        is_whole = is_whole and len(shown) == len(every)
+        rows += _change_rows(diff, change.parameter, shown, links, is_named=len(every) > 1)
+        if len(shown) < len(every):
+            rows.append(_others_of(len(every), len(shown), is_listed=is_listed))
+    if len(example.changes) > most:
+        rows.append(f"| {len(example.changes) - most:,} more settings | | | |")
     table = "\n".join(rows)
     full = (
         f"<details{' open' if is_open else ''}><summary>{title}</summary>\n\n{table}\n\n{_macs(phones)}\n\n</details>"
     )
-    return _Section(full, f"- {title}")
+    return _Section(full, f"- {title}", is_whole)
 
 
-def _change_rows(diff: Diff, family: Sequence[Group], number: int, change: Change, links: Links) -> Iterator[str]:
-    every = variants(family, number)
-    for at, one in enumerate([*every[:2], *every[-1:]] if len(every) > 3 else every):
-        who = (
-            ""
-            if len(every) == 1
-            else f" ({code(one.macs[0])}{f' and {len(one.macs) - 1:,} more' if len(one.macs) > 1 else ''})"
-        )
-        name = (code(change.parameter) if not at else "") + who
+def _change_rows(
+    diff: Diff, parameter: str, shown: Sequence[Variant], links: Links, *, is_named: bool
+) -> Iterator[str]:
+    """A row for each value; with whose it is where they are several."""
+    for at, one in enumerate(shown):
+        others = f" and {len(one.macs) - 1:,} more" if len(one.macs) > 1 else ""
+        who = f" ({code(one.macs[0])}{others})" if is_named else ""
         old, new = _values(one.change)
-        yield f"| {name} | {old} | {new} | {_said(diff, one.change, links)} |"
-    if len(every) > 3:
-        yield f"| … {len(every):,} different values | | | |"
+        yield f"| {'' if at else code(parameter)}{who} | {old} | {new} | {_said(diff, one.change, links)} |"
+
+
+def _others_of(every: int, shown: int, *, is_listed: bool) -> str:
+    words = f"and {every - shown:,} other values" if is_listed else f"{every:,} different values"
+    return f"| … {words} | | | |"
 
 
 def _values(change: Change) -> tuple[str, str]:
     old, new = shown_sides(change)
+    if old is not None and new is not None:
+        old, new = cut_alike(visible(old), visible(new), _WIDEST_VALUE)
     if change.new is None:
         return code(old or "", _WIDEST_VALUE), "*no longer said: phones keep it*"
     if change.secret:

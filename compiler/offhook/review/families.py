@@ -42,7 +42,7 @@ def family_lines(family: Sequence[Group]) -> Iterator[str]:
     yield f"{style(head, bold=True)}  {'' if len(phones) == 1 else alike}".rstrip()
     said = [number for number, change in enumerate(example.changes) if change.new is not None]
     # what may cut the phone off is never among what is left out, and what only follows is so before what somebody wrote
-    shown = sorted(sorted(said, key=lambda number: _weight(example.changes[number]))[:MAX_CHANGES])
+    shown = sorted(sorted(said, key=lambda number: weight(example.changes[number]))[:MAX_CHANGES])
     yield from _table([row for number in shown for row in _rows(family, number, len(phones))])
     if len(said) > len(shown):
         yield f"  and {count(len(said) - len(shown), 'parameter')} more"
@@ -54,7 +54,8 @@ def family_lines(family: Sequence[Group]) -> Iterator[str]:
     yield style(f"  {restart(example)}", dim=True)
 
 
-def _weight(change: Change) -> tuple[bool, bool]:
+def weight(change: Change) -> tuple[bool, bool]:
+    """Return what is to be said first: what may cut off, then what somebody wrote, then what follows from it."""
     return not change.cutoff, change.new is not None and change.new.follows
 
 
@@ -68,7 +69,7 @@ def _table(rows: list[_Row]) -> Iterator[str]:
 def _rows(family: Sequence[Group], number: int, phones: int) -> Iterator[_Row]:
     """The lines of one parameter."""
     every = variants(family, number)
-    shown, is_listed = _chosen(every, phones)
+    shown, is_listed = chosen(every, phones)
     for at, one in enumerate(shown):
         text = values(one.change, _WIDEST_VALUE)
         who = "" if len(every) == 1 else _who(one)
@@ -78,8 +79,8 @@ def _rows(family: Sequence[Group], number: int, phones: int) -> Iterator[_Row]:
         yield _Row("", more, "", "")
 
 
-def _chosen(every: list[Variant], phones: int) -> tuple[list[Variant], bool]:
-    """The values to show, and whether they are the common and the rare ones: where all differ, examples will do."""
+def chosen(every: Sequence[Variant], phones: int) -> tuple[Sequence[Variant], bool]:
+    """Return the values to show, and whether they are the common and the rare ones; where all differ, examples do."""
     if len(every) <= _FEW:
         return every, True
     most = len(every[0].macs)

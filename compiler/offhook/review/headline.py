@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from offhook.diff.change import ADDED, CHANGED, REMOVED, Change, Diff, PhoneChange, shown_sides
 from offhook.diff.groups import Group, families, groups, variants
 from offhook.flyingvoice.keys import OFF_TYPE
-from offhook.review.words import cut, moved, sites
+from offhook.review.words import cut, cut_alike, moved, sites
 from offhook.texts import count, listed, visible
 
 Show = Callable[[str], str]
@@ -24,7 +24,7 @@ _KEY = re.compile(r"(linekey|programablekey)\.([0-9]+)\.")
 def headline(diff: Diff, *, show: Show = visible) -> str:
     """Return the sentence, without a full stop; what users wrote in it passes through `show`."""
     if diff.fleet_is_unread:
-        return "inventory/fleet.yaml cannot be read, so no phone is compared"
+        return "the file inventory/fleet.yaml cannot be read, so no phone is compared"
     said = "; ".join(part for part in _parts(diff, show) if part)
     if said:
         return said
@@ -116,8 +116,11 @@ def _one(family: list[Group], number: int, change: Change, show: Show) -> str:
     different = variants(family, number)
     if len(different) > 1:
         return f"{name} ({len(different):,} different values)"
-    old, new = (None if one is None else show(cut(visible(one), _WIDEST_VALUE)) for one in shown_sides(change))
-    return f"{name} {new}" if old is None else f"{name} {old} to {new}"
+    was, will = (None if one is None else visible(one) for one in shown_sides(change))
+    if was is None:
+        return f"{name} {show(cut(will or '', _WIDEST_VALUE))}"
+    old, new = cut_alike(was, will or "", _WIDEST_VALUE)
+    return f"{name} {show(old)} to {show(new)}"
 
 
 def _books(diff: Diff, show: Show) -> str:

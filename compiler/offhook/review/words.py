@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from offhook.diff.change import LIKELY, UNKNOWN, Change, PhoneChange, shown_sides
+from offhook.diff.change import LIKELY, UNKNOWN, Change, Outside, PhoneChange, shown_sides
 from offhook.secrets.changes import PERHAPS
 from offhook.secrets.hidden import hidden
-from offhook.texts import listed, visible
+from offhook.texts import count, listed, visible
 
 _RESTART_WORDS = {LIKELY: "restart likely", UNKNOWN: "restart not known", "no": "no restart"}
 _NOTHING = "nothing"
@@ -79,12 +79,28 @@ def from_to(old: str | None, new: str | None, width: int) -> str:
     before, after = (_NOTHING if one is None else visible(one) for one in (old, new))
     room = width - len(_ARROW)
     if len(before) + len(after) > room:
-        pairs = enumerate(zip(before, after, strict=False))
-        start = next((at for at, (one, other) in pairs if one != other), min(len(before), len(after)))
-        half = room // 2
-        widest = max(half, room - min(len(before), len(after)))
-        before, after = (cut(one, widest, start) for one in (before, after))
+        before, after = cut_alike(before, after, max(room // 2, room - min(len(before), len(after))))
     return f"{before}{_ARROW}{after}"
+
+
+def cut_alike(before: str, after: str, width: int) -> tuple[str, str]:
+    """Return two texts in at most `width` columns each, cut so that what differs is seen."""
+    pairs = enumerate(zip(before, after, strict=False))
+    start = next((at for at, (one, other) in pairs if one != other), min(len(before), len(after)))
+    return cut(before, width, start), cut(after, width, start)
+
+
+def is_outside(outside: Outside, *, show: Callable[[str], str] = visible) -> str:
+    """Return what changes and may not: "2 phones, the common file change outside of sites/berlin"."""
+    what = [
+        *([count(len(outside.phones), "phone")] if outside.phones else []),
+        *([f"{count(outside.rules, 'rule')} for everybody"] if outside.rules else []),
+        *(["the common file"] if outside.common else []),
+        *(f"phonebook {show(one)}" for one in outside.phonebooks),
+    ]
+    numbers = (len(outside.phones), outside.rules, int(outside.common), len(outside.phonebooks))
+    verb = "changes" if sum(numbers) == 1 else "change"
+    return f"{listed(what, limit=6, show=str)} {verb} outside of {listed(outside.scopes, limit=6, show=show)}"
 
 
 def cut(text: str, width: int, start: int = 0) -> str:
