@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 from collections.abc import Callable, Collection
 from dataclasses import replace
@@ -335,6 +336,10 @@ def test_a_log_that_tells_nothing_is_said(tmp_path: Path) -> None:
     path = tmp_path / "access.log"
     with pytest.raises(OffhookError, match="no such file"):
         Watch(path).doubt()
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OffhookError, match="not a regular file"):
+        Watch(tmp_path / "pipe").doubt()
+    assert Watch(tmp_path / "pipe").seen() == []
     for text, own, said in (
         ("", "http", ""),
         (OWN, "http", ""),
