@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, timedelta, timezone
 from pathlib import Path
@@ -38,7 +38,7 @@ from offhook.rollout.campaign.progress import (
 from offhook.rollout.campaign.rows import Row
 from offhook.rollout.campaign.sends import MAX_SENDS
 from offhook.rollout.campaign.steps import Done, Notify, Plan, Send, Stop, Switch, Verify, Wait
-from offhook.rollout.campaign.waves import waves
+from offhook.rollout.campaign.waves import Wave, waves
 from offhook.rollout.campaign.windows import Window, closes_at, is_open
 from offhook.rollout.running.driver import Listening, drive
 from offhook.rollout.running.journal import open_journal
@@ -349,6 +349,61 @@ def test_a_forecast_comes_true(count: int, without: int, shared: int, night: boo
     hear = {mac: {*found[mac].also} for mac in found}
     for one in expected.waves:
         assert one.others == len(set().union(*(hear[mac] for mac in one.wave.macs)) - {*one.wave.macs})
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    sites=st.lists(st.tuples(st.integers(1, 40), st.booleans()), min_size=1, max_size=9),
+    site_rate=st.sampled_from([0.5, 2.0]),
+)
+def test_a_forecast_of_sites_with_rates_comes_true(sites: list[tuple[int, bool]], site_rate: float) -> None:
+    """Sites are told side by side, each at its own rate, and all of them at the registrar's."""
+    found: dict[str, Target] = {}
+    for number, (count, _) in enumerate(sites):
+        for one in range(count):
+            mac = f"0021f2{number:02x}{one:04x}"
+            found[mac] = Target(mac, "FIP14G", f"s{number}", user=mac, registrar="pbx:5060")
+    plan = plan_of(found, waves=[{"rest": True}])
+    by_site: dict[Hashable, float] = {("site", one.site): site_rate for one in found.values()}
+    nights = {f"s{number}": NIGHT if is_shut else None for number, (_, is_shut) in enumerate(sites)}
+    plan = replace(plan, rates={**plan.rates, **by_site}, windows=nights)
+    expected = forecast(plan, START)
+    world = World(plan)
+    assert isinstance(world.run(), Done)
+    assert expected.done_at is not None
+    # one after the other they would take the sum; where one site fills a batch, another one waits for the next
+    longest = max(count for count, _ in sites) / site_rate
+    assert world.now == pytest.approx(expected.done_at, abs=2 / site_rate + 2 + 0.5 * longest)
+
+
+def test_a_forecast_of_nine_sites_that_share_a_night() -> None:
+    """3,000 phones each: 50 minutes at 1/s, side by side at a registrar that takes 20/s."""
+    hour = Window(frozenset(range(7)), 8 * 60, 9 * 60, UTC)
+    found = {}
+    for number in range(27_000):
+        mac = f"0021f2{number:06x}"
+        found[mac] = Target(mac, site=f"s{number % 9}", user=mac, registrar="pbx:5060")
+    plan = plan_of(found, waves=[{"rest": True}], gate={"wait": "0 s"})
+    by_site: dict[Hashable, float] = {("site", f"s{number}"): 1.0 for number in range(9)}
+    plan = replace(plan, rates={**plan.rates, **by_site}, windows={f"s{number}": hour for number in range(9)})
+    assert forecast(plan, START).done_at == pytest.approx(START + 3_000, abs=1)
+
+
+def test_a_forecast_knows_who_hears_what_others_are_told() -> None:
+    """Two phones swap their accounts: the second one hears the first one's NOTIFY, and waits for two minutes."""
+    found = targets_of(4)
+    one, two, *_ = found
+    for mac, other in ((one, two), (two, one)):
+        account = f"{found[other].user}@{found[other].registrar}"
+        found[mac] = replace(found[mac], other=account, also=(other,))
+    plan = plan_of(found)
+    plan = replace(
+        plan, waves=(Wave(1, "1 phone", (one,)), Wave(2, "the rest", tuple(mac for mac in found if mac != one)))
+    )
+    world = World(plan)
+    assert isinstance(world.run(), Done)
+    assert forecast(plan, START).done_at == pytest.approx(world.now, abs=2)
+    assert world.now > START + plan.again_s
 
 
 def test_a_forecast_says_what_cannot_be() -> None:

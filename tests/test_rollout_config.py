@@ -66,6 +66,7 @@ def test_everything_that_can_be_said(tmp_path: Path) -> None:
         ({"waves": []}, "waves is empty"),
         ({"waves": [{"share": "1%", "phones": "1"}]}, "waves.0"),
         ({"waves": [{"share": "1"}]}, "no share such as 90%"),
+        ({"waves": [{"share": "0%"}, {"rest": True}]}, '"0%" is no share such as 90%, from 1% up'),
         ({"waves": [{"rest": "false"}]}, "waves.0.rest"),
         ({"gate": {"wait": "5m"}}, "no time such as 90 s, 5 min or 2 h"),
         ({"failures": "some"}, "no number of phones and no share"),

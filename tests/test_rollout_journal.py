@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 from collections.abc import Callable, Collection
 from dataclasses import replace
@@ -23,6 +24,7 @@ from offhook.rollout.campaign.progress import (
     FORGIVEN,
     GAVE_UP,
     NEW,
+    OLD,
     SENT,
     SWITCHED,
     SWITCHING,
@@ -36,6 +38,9 @@ from offhook.rollout.campaign.steps import Plan
 from offhook.rollout.running.fetched import Watch
 from offhook.rollout.running.hands import RealHands
 from offhook.rollout.running.journal import head_of, line_of, open_journal, parse, read_journal
+from offhook.rollout.running.keeping import Campaign
+from offhook.rollout.running.recorded import told_of
+from offhook.rollout.running.run import Ran
 from offhook.rollout.who import Target
 from offhook.serve.desk import Event
 from offhook.serve.lab import Line
@@ -155,6 +160,35 @@ def test_no_bytes_break_it(data: bytes) -> None:
     for content in (data, WHOLE + data, WHOLE + data + b"\n"):
         with contextlib.suppress(OffhookError):
             parse(content, "a journal")
+
+
+@pytest.mark.parametrize("is_compacted", [False, True])
+@pytest.mark.parametrize(
+    ("then", "why"),
+    [
+        ([Row(ANSWERED, at=7.0, status=200)], "; before: gave-up 403: refused: by the PBX"),
+        (
+            [Row(GAVE_UP, at=7.0, status=404, why="not-registered: nobody is there")],
+            "; not-registered: nobody is there; before: gave-up 403: refused: by the PBX",
+        ),
+    ],
+)
+def test_what_is_recorded_of_a_rollout_that_was_taken_back(then: list[Row], why: str, is_compacted: bool) -> None:
+    mac = "0021f2000001"
+    there = [Row(SWITCHING, at=1.0, to=NEW), Row(SWITCHED, at=2.0, to=NEW), Row(SENT, at=3.0, status=1)]
+    refused = Row(GAVE_UP, at=4.0, status=403, why="refused: by the PBX")
+    back = [Row(SWITCHING, at=5.0, to=OLD), Row(SWITCHED, at=6.0, to=OLD), Row(SENT, at=6.5, status=1)]
+    progress = Progress()
+    progress.take(replace(row, mac=mac) for row in (*there, refused, *back, *then))
+    if is_compacted:
+        rows, progress = list(progress.rows()), Progress()
+        progress.take(rows)
+    about = {"release": 3, "before": 2, "commit": "0123456789abcdef", "allowed": (), "tells": True, "windows": True}
+    words = dict.fromkeys(("id", "environment", "sealed", "opened", "at", "by", "reason"), "")
+    campaign = Campaign(**words, **about, waves=(), targets={})  # type: ignore[arg-type]
+    (told,) = told_of(Ran(campaign, progress, "it is over", 2, reverted=True))
+    assert told.why == f"the rollout of 0123456789 was taken back{why}"
+    assert (told.state, told.status) == (then[0].state, then[0].status)
 
 
 LINE = '10.0.0.7 - - [23/Nov/2026:10:21:00 +0000] "GET {} HTTP/1.1" {} 512 "-" "FIP14G"\n'
@@ -302,6 +336,10 @@ def test_a_log_that_tells_nothing_is_said(tmp_path: Path) -> None:
     path = tmp_path / "access.log"
     with pytest.raises(OffhookError, match="no such file"):
         Watch(path).doubt()
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OffhookError, match="not a regular file"):
+        Watch(tmp_path / "pipe").doubt()
+    assert Watch(tmp_path / "pipe").seen() == []
     for text, own, said in (
         ("", "http", ""),
         (OWN, "http", ""),

@@ -7,12 +7,16 @@ that a forecast of a hundred thousand takes no longer than one of a hundred.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
 
 from offhook.rollout.campaign.steps import Plan
 from offhook.rollout.campaign.waves import Wave
-from offhook.rollout.campaign.windows import closes_at, next_opening
+from offhook.rollout.campaign.windows import Window, closes_at, next_opening
+
+_Group = tuple[str, tuple[Hashable, ...]]
+"""A site, and what NOTIFYs to these phones pass."""
 
 _OPENINGS = 100
 """After so many maintenance windows of a site nobody forecasts any more."""
@@ -67,34 +71,24 @@ def forecast(plan: Plan, now: float) -> Forecast:
 def _is_never(plan: Plan, site: str, now: float) -> bool:
     """Tell whether the phones of a site cannot all be told in its windows."""
     groups = Counter(plan.places(mac) for mac, one in plan.targets.items() if one.site == site)
-    return any(_group(plan, site, places, number, now, {}) is None for places, number in groups.items())
+    return any(_told(plan, {(site, places): number}, now) is None for places, number in groups.items())
 
 
 def _wave(plan: Plan, wave: Wave, at: float, told: dict[str, float]) -> tuple[float | None, float | None]:
-    """When a wave begins and ends that may begin at a time: sites in the order in which their windows open.
+    """When a wave begins and ends that may begin at a time.
 
-    `told` is when each address was told last: it is not told again for a while.
+    `told` is when each phone was told: whoever hears that NOTIFY, too, is not told again for a while.
     """
-    groups = Counter((plan.targets[mac].site, plan.places(mac)) for mac in wave.macs)
-    first = {mac: plan.window(mac) for mac in wave.macs}
-    windows = {plan.targets[mac].site: window for mac, window in first.items()}
-    openings = {site: next_opening(window, at) for site, window in windows.items()}
-    if None in openings.values():
+    found = _told(plan, Counter((plan.targets[mac].site, plan.places(mac)) for mac in wave.macs), at)
+    if found is None:
         return None, None
-    free: dict[Hashable, float] = {}
-    ends: list[float] = []
-    for (site, places), number in sorted(groups.items(), key=lambda row: (openings[row[0][0]] or 0, str(row[0]))):
-        end = _group(plan, site, places, number, at, free)
-        if end is None:
-            return None, None
-        ends.append(end)
-    begins = min(one for one in openings.values() if one is not None)
-    addresses = {plan.targets[mac].address for mac in wave.macs if plan.targets[mac].is_addressed}
-    last = {address: max(ends) for address in addresses}
-    last.update((address, told[address] + plan.again_s) for address in addresses & told.keys())
+    begins, end = found
+    last = {}
+    for one in (plan.targets[mac] for mac in wave.macs if plan.targets[mac].is_addressed):
+        heard = [told[mac] + plan.again_s for mac in (one.mac, *one.also) if mac in told]
+        last[one.mac] = max([end, *heard])
     told.update(last)
-    ends += last.values()
-    return begins, max(ends) + plan.config.gate.wait_s + _asking_s(plan, wave)
+    return begins, max([end, *last.values()]) + plan.config.gate.wait_s + _asking_s(plan, wave)
 
 
 def _asking_s(plan: Plan, wave: Wave) -> float:
@@ -105,25 +99,41 @@ def _asking_s(plan: Plan, wave: Wave) -> float:
     return max((number / plan.rates[place] for place, number in passing.items()), default=0.0)
 
 
-def _group(
-    plan: Plan, site: str, places: tuple[Hashable, ...], number: int, at: float, free: dict[Hashable, float]
-) -> float | None:
-    """When so many phones of a site are told, one after the other at the slowest of the rates that they pass."""
-    window = plan.windows.get(site) if plan.config.respects_windows else None
-    rate = min((plan.rates[place] for place in places), default=float("inf"))
-    for _ in range(_OPENINGS):
-        here = next_opening(window, max([at, *(free.get(place, at) for place in places)]))
-        if here is None:
+def _told(plan: Plan, groups: Mapping[_Group, int], at: float) -> tuple[float, float] | None:
+    """When the first of so many phones can be told, and when the last one is; None: nobody can tell.
+
+    Windows come in the order in which they open, and close. Each place has a NOTIFY at its own rate, all at once.
+    """
+    never, free = float("inf"), dict[Hashable, float]()
+    numbers, ends, turns = dict(enumerate(groups.values())), [at], Counter[int]()
+    sites = [(_window(plan, site), places) for site, places in groups]
+    queue = [_opening(window, at, number) for number, (window, _) in enumerate(sites)]
+    begins = min((opening for opening, _, _ in queue), default=at)
+    heapify(queue)
+    while queue:
+        here, closing, number = heappop(queue)
+        window, places = sites[number]
+        turns[number] += 1
+        if here == never or turns[number] > _OPENINGS:
             return None
-        closing = closes_at(window, here)
-        room = (
-            number if closing is None else min(number, int((closing - here) * rate) if rate < float("inf") else number)
-        )
-        end = here + room / rate
-        free.update(dict.fromkeys(places, end))
-        number -= room
-        if number <= 0:
-            return end
-        assert closing is not None
-        at = closing
-    return None
+        starts = {place: max(here, free.get(place, here)) for place in places}
+        room = min((max(0.0, closing - start) * plan.rates[place] for place, start in starts.items()), default=never)
+        told = int(min(room, numbers[number]))
+        free.update((place, start + told / plan.rates[place]) for place, start in starts.items())
+        ends.append(max((free[place] for place in places), default=here))
+        numbers[number] -= told
+        if numbers[number]:
+            heappush(queue, _opening(window, closing, number))
+    return begins, max(ends)
+
+
+def _window(plan: Plan, site: str) -> Window | None:
+    return plan.windows.get(site) if plan.config.respects_windows else None
+
+
+def _opening(window: Window | None, at: float, number: int) -> tuple[float, float, int]:
+    """When a window opens, and closes, infinity for never; and the group that waits for it."""
+    never = float("inf")
+    here = next_opening(window, at)
+    closing = closes_at(window, here) if here is not None else None
+    return (never if here is None else here), (never if closing is None else closing), number

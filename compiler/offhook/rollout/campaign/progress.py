@@ -35,6 +35,7 @@ class PhoneState:
     `OUTCOMES`, or "". Times are seconds since the epoch; `fetched_at` and `registered_at` are 0 where that was not
     seen. `asked_at` is when it was asked whether it is registered, and `absent_at` when the answer was that it is not.
     `forgiven` tells that a person resumed in spite of its failure; one that was wrong is looked at again then.
+    `before` says on one line how telling it ended before it was switched back, "" for one that was not.
     """
 
     to: str = ""
@@ -51,6 +52,7 @@ class PhoneState:
     registered_at: float = 0.0
     absent_at: float = 0.0
     forgiven: bool = False
+    before: str = ""
 
     @property
     def has_failed(self) -> bool:
@@ -71,6 +73,12 @@ class PhoneState:
         if not self.to:
             return QUEUED
         return (VERIFIED if self.verified else SWITCHED) if self.switched else SWITCHING
+
+    def switching(self, row: Row) -> PhoneState:
+        """Return the state as of a switch to another configuration: nothing is known of that one."""
+        status = f" {self.status}" if self.status else ""
+        ended = f"{self.state}{status}: {self.why}".removesuffix(": ") if self.outcome or self.sends else ""
+        return PhoneState(row.to, switched=row.state == SWITCHED, before=row.why or ended)
 
 
 _QUEUED = PhoneState()
@@ -153,9 +161,9 @@ def folded(state: PhoneState, row: Row) -> PhoneState:
     Nor does a fetch before the switch: that was of what was there before.
     """
     if row.state == SWITCHING:
-        return state if state.to == row.to else PhoneState(to=row.to)
+        return state if state.to == row.to else state.switching(row)
     if row.state == SWITCHED:
-        return replace(state, to=row.to, switched=True) if state.to == row.to else PhoneState(row.to, True)
+        return replace(state, switched=True) if state.to == row.to else state.switching(row)
     if row.state == VERIFIED:
         return replace(state, verified=True)
     if row.state == SENT:
@@ -179,7 +187,7 @@ def folded(state: PhoneState, row: Row) -> PhoneState:
 
 def _rows_of(mac: str, state: PhoneState) -> Iterator[Row]:
     if state.to:
-        yield Row(SWITCHED if state.switched else SWITCHING, mac, to=state.to)
+        yield Row(SWITCHED if state.switched else SWITCHING, mac, to=state.to, why=state.before)
     if state.verified:
         yield Row(VERIFIED, mac)
     if state.sends:

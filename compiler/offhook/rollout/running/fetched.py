@@ -11,12 +11,14 @@ counted.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from offhook.phone.request import VIRTUAL_PHONE
 from offhook.problem import OffhookError
@@ -76,7 +78,7 @@ class Watch:
         It does where the log cannot be read.
         """
         try:
-            with self.path.open("rb") as file:
+            with self._open() as file:
                 file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
                 last = next((line for line in reversed(file.read().split(b"\n")) if line.strip()), b"")
         except OSError as error:
@@ -113,10 +115,15 @@ class Watch:
             return about.st_size - (self._position if is_same else 0)
         return 0
 
+    def _open(self) -> BinaryIO:
+        if self.path.exists() and not self.path.is_file():  # nobody may ever write to a pipe
+            raise OSError(errno.EINVAL, "not a regular file")
+        return self.path.open("rb")
+
     def _read(self) -> list[bytes]:
         """The next whole lines."""
         try:
-            with self.path.open("rb") as file:
+            with self._open() as file:
                 about = os.fstat(file.fileno())
                 if about.st_ino != self._inode or about.st_size < self._position:
                     self._inode, self._position, self._rest = about.st_ino, 0, b""

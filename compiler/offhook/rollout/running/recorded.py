@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 def record_outcomes(root: Path, ran: Ran) -> str:
     """Write down what phones answered; return a warning, "" where all went well.
 
-    Of one that was reverted it is said of the release that is there again: that is what they were told to fetch.
+    Of one that was reverted it is said of the release that is there again: that is what they were told to fetch; and
+    how they had taken what was taken back.
     Nothing is written for a campaign that did not end with a release: there is none that it could be said of.
     """
     told = told_of(ran.campaign, ran.progress, reverted=ran.reverted)
@@ -50,12 +51,17 @@ def told_of(campaign: Campaign, progress: Progress, *, reverted: bool) -> tuple[
             datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             one.state if one.state in STATES else SWITCHED,
             one.status,
-            (one.why or back)[:MAX_WHY],
+            _why(one, back)[:MAX_WHY],
             waves.get(mac, 0),
         )
         for mac, one, at in found
         if at
     )
+
+
+def _why(state: PhoneState, back: str) -> str:
+    before = f"before: {state.before}" if state.before else ""
+    return "; ".join(filter(None, (back, state.why, before)))
 
 
 def _last(state: PhoneState) -> float:
