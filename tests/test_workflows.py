@@ -167,6 +167,7 @@ class Work:
             "GITHUB_TOKEN": "a-token",
             "GITHUB_STEP_SUMMARY": str(self.base / "summary.md"),
             "GITHUB_OUTPUT": str(self.base / "outputs"),
+            "GITHUB_BASE_REF": "main",
             "FLEET": self.folder,
             "OUT": str(self.out),
         }
@@ -187,10 +188,18 @@ class Work:
         shutil.rmtree(self.out, ignore_errors=True)
         return self.run("review.sh", BASE=base, HEAD=head, **more)
 
-    def opened(self, number: int, sha: str, branch: str = "topic", owner: str = "acme") -> None:
+    def opened(self, number: int, sha: str, branch: str = "topic", owner: str = "acme", base: str = "main") -> None:
         """Open a pull request, or push to it."""
         self.hub.pulls = [one for one in self.hub.pulls if one["number"] != number]
-        self.hub.pulls.append({"number": number, "state": "open", "head": {"label": f"{owner}:{branch}", "sha": sha}})
+        head = {"label": f"{owner}:{branch}", "sha": sha}
+        self.hub.pulls.append({"number": number, "state": "open", "head": head, "base": {"ref": base}})
+
+    def artifact(self, text: str) -> Path:
+        """Make what a stranger's run may have left, and return the comment."""
+        self.out.mkdir(exist_ok=True)
+        (self.out / "base").write_text("main\n")
+        (self.out / "comment.md").write_text(text)
+        return self.out / "comment.md"
 
     def comment(self, sha: str, branch: str = "topic", owner: str = "acme") -> str:
         """Post what the last review made; return what the script says."""
@@ -245,7 +254,10 @@ def test_a_force_push_is_reviewed_and_the_run_before_it_says_nothing(work: Work,
     second = work.commit("another")
     work.push("--force", "topic")
     work.opened(7, second)
-    assert work.comment(first) == f"{first[:10]} is the head of no open pull request: nothing is posted"
+    assert (
+        work.comment(first)
+        == f"{first[:10]} is the head of no open pull request into what it was compared with: nothing is posted"
+    )
     assert github.calls == []
     assert work.review("main", second).returncode == 0
     assert work.comment(second) == "#7: posted"
@@ -351,14 +363,82 @@ def test_hostile_labels_are_posted_as_text(work: Work, github: GitHub, label: st
         "x" * 65_536,
         "",
         "\x00" * 10 + "@a",
+        "- [approve](https://github.com/acme/phones/../../evil/phish)",
+        "- [approve](https://github.com/acme/phones/%2E%2e/%2e%2E/evil/phish)",
+        "- [approve](https://github.com/acme/phones/&#46;&period;/../evil/phish)",
+        "- [approve](https://github.com/acme/phones/..\\..\\evil)",
+        '- <a href="https://github.com/acme/phones/&#46;./../evil">approve</a>',
+        "- [click]: //evil.example/x\n\n- [click]",
+        "> [click]: //evil.example/x\n\n[click]",
+        "- torvalds/linux#1",
+        "- #1",
+        "- &#35;1",
+        "- GH-1",
+        "- `<code>` #1 `</code>`",
+        "- \\<code>#1</code>",
+        "- https&#58;//evil.example/",
+        "```mermaid\ngraph TD\n```",
+        "- ```mermaid",
+        "~~~mermaid\ngraph TD\n~~~",
+        "<code>x</code>\n# Approved",
+        "- # Approved",
+        "Approved\n===",
+        "- Approved\n---",
+        "> [!NOTE]\n> Approved",
+        "- fine\r# Approved",
     ],
 )
 def test_an_artifact_that_offhook_did_not_write_is_not_shown(work: Work, github: GitHub, text: str) -> None:
-    work.out.mkdir(exist_ok=True)
-    (work.out / "comment.md").write_text(f"<!-- offhook review -->\n{text}")
+    work.artifact(f"<!-- offhook review -->\n{text}")
     work.opened(7, "a" * 40)
     assert work.comment("a" * 40) == "#7: posted"
     assert "not what offhook writes" in github.comments[-1]["body"]
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+def test_an_artifact_that_is_no_file_is_not_read(work: Work, github: GitHub, kind: str) -> None:
+    path, secret = work.artifact(""), work.base / "token"
+    secret.write_text("- a secret\n")
+    path.unlink()
+    {"link": lambda: path.symlink_to(secret), "pipe": lambda: os.mkfifo(path), "folder": path.mkdir}[kind]()
+    work.opened(7, "a" * 40)
+    assert work.comment("a" * 40) == "#7: posted"
+    assert "not what offhook writes" in github.comments[-1]["body"]
+
+
+def test_an_artifact_without_a_comment_is_one_line(work: Work) -> None:
+    work.artifact("").unlink()
+    given = {"HEAD_SHA": "a" * 40, "HEAD_BRANCH": "topic", "HEAD_OWNER": "acme"}
+    done = work.run("comment.py", COMMENT=str(work.out / "comment.md"), **given)
+    assert (done.returncode, done.stderr) == (1, "::error::comment.md is not in the artifact: the review made none\n")
+
+
+def test_each_pull_request_of_one_head_gets_its_own_comment(work: Work, github: GitHub) -> None:
+    repositories.git(work.root, "branch", "-q", "stable", "main")
+    work.label("Taxi")
+    repositories.git(work.root, "switch", "-q", "stable")
+    work.commit()
+    repositories.git(work.root, "switch", "-q", "topic")
+    head = work.commit()
+    work.opened(7, head)
+    work.opened(8, head, base="stable")
+    assert work.review("main", head).returncode == 0
+    assert work.comment(head) == "#7: posted"
+    assert work.review("stable", head, GITHUB_BASE_REF="stable").returncode == 0
+    assert work.comment(head) == "#8: posted"
+    (work.out / "base").write_text("9\n")
+    assert "nothing is posted" in work.comment(head)
+
+
+def test_a_review_that_fails_says_so(work: Work, github: GitHub) -> None:
+    shutil.rmtree(work.root / "inventory")
+    head = repositories.commit(work.root, message="gone")
+    run = "https://github.com/acme/phones/actions/runs/5"
+    assert work.review("main", head, ARTIFACT=run).returncode == 1
+    work.opened(7, head)
+    assert work.comment(head) == "#7: posted"
+    says = f"<!-- offhook review -->\n**The review failed**: [its run says why]({run})."
+    assert github.comments[-1]["body"] == says
 
 
 @pytest.mark.parametrize("count", [2_000, pytest.param(20_000, marks=pytest.mark.long)])
@@ -435,8 +515,7 @@ def test_drift_is_one_issue_that_is_closed(work: Work, github: GitHub) -> None:
 
 def test_githubs_faults_are_one_line_each(work: Work, github: GitHub) -> None:
     """What is asked again, and what is not; a comment without a text."""
-    work.out.mkdir(exist_ok=True)
-    (work.out / "comment.md").write_text("fine")
+    work.artifact("- fine")
     work.opened(7, "a" * 40)
     given = {"HEAD_SHA": "a" * 40, "HEAD_BRANCH": "topic", "HEAD_OWNER": "acme"}
     given["COMMENT"] = str(work.out / "comment.md")
@@ -605,7 +684,7 @@ def test_the_action_hands_over_all_that_a_script_reads() -> None:
     given = {name for step in action["runs"]["steps"] for name in step.get("env", {})} | {"OUT"}
     runner = {"GITHUB_API_URL", "GITHUB_REPOSITORY", "GITHUB_SERVER_URL", "GITHUB_ACTIONS"}
     own = {"AT", "WITHIN", "BOT", "GIT_NAME", "GIT_MAIL", "BASE", "CHANGES", "STATUS", "SHOWN"}
-    runner |= {"GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"}
+    runner |= {"GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT", "GITHUB_BASE_REF"}
     for path in (*SCRIPTS.glob("*.py"), *SCRIPTS.glob("*.sh")):
         read = set(re.findall(r"""(?:\$\{|environ\[['"]|environ\.get\(['"])([A-Z_]{2,})""", path.read_text()))
         assert read <= given | runner | own, path.name
