@@ -26,7 +26,8 @@ import repositories
 from labs import OFFHOOK
 
 SCRIPTS = inventories.ROOT / ".github/scripts"
-WORKFLOWS = sorted((inventories.ROOT / ".github/fleet").glob("*.yml"))
+FLEET = inventories.ROOT / ".github/fleet"
+WORKFLOWS = sorted(FLEET.glob("*.yml"))
 MAC = "0021f2000001"
 REPOSITORY = "acme/phones"
 BOT = {"login": "github-actions[bot]"}
@@ -599,6 +600,36 @@ def test_clocks_get_a_pull_request(work: Work, github: GitHub) -> None:
     told = repositories.git(work.remote, "show", "offhook/clock:inventory/sites/all.yaml")
     assert "+2" in told
     assert repositories.git(work.remote, "rev-parse", "main") == repositories.git(work.root, "rev-parse", "main")
+    # the same once more, a second later and from no branch: nothing is pushed
+    tip = repositories.git(work.remote, "rev-parse", "offhook/clock")
+    repositories.git(work.root, "switch", "-q", "--detach", "main")
+    dated = {"GIT_COMMITTER_DATE": "2026-03-24T00:00:00Z"}
+    assert work.run("clock.sh", AT="2026-03-24", MAIN="main", **dated).returncode == 0
+    assert repositories.git(work.remote, "rev-parse", "offhook/clock") == tip
+    # somebody changed it by hand
+    repositories.git(work.root, "switch", "-q", "main")
+    work.files["sites/all.yaml"]["berlin"]["utc_offset"] = "+2"
+    work.commit()
+    assert work.run("clock.sh", AT="2026-03-25").returncode == 0
+    assert (github.calls, github.pulls[0]["state"]) == (["POST /pulls", "PATCH /pulls/40"], "closed")
+
+
+def test_offsets_that_a_person_must_write_are_marked(work: Work, github: GitHub) -> None:
+    repositories.git(work.root, "switch", "-q", "main")
+    work.files["fleet.yaml"]["utc_offset"] = "+1"
+    work.files["sites/all.yaml"] = "berlin: {time_zone: Europe/Berlin}\n"
+    work.commit()
+    done = work.run("clock.sh", AT="2026-03-23")
+    assert (done.returncode, github.calls) == (1, [])
+    assert done.stderr.endswith("no new offset can be written: a person must put them in, see above\n")
+    many = "".join(f'office-{one}:\n  time_zone: Europe/Paris\n  utc_offset: "+1"\n' for one in range(1000))
+    work.files["sites/all.yaml"] += many
+    work.commit()
+    work.push("main")
+    assert work.run("clock.sh", AT="2026-03-23").returncode == 0
+    body = github.pulls[0]["body"]
+    assert (len(body) <= 65_536, body.endswith("\n(and more)\n```\n")) == (True, True)
+    assert "berlin  utc_offset +1 -> +2  Europe/Berlin, on 2026-03-29 at 01:00 UTC; put it in by hand\n" in body
 
 
 def test_a_gitlab_note_is_updated_in_place(work: Work, tmp_path: Path) -> None:
@@ -679,11 +710,22 @@ def test_a_workflow_pins_and_asks_for_little(path: Path) -> None:
             assert "${{" not in step.get("run", "")
 
 
+def test_what_waits_goes_on_apart_from_deploys() -> None:
+    """GitHub keeps one waiting run a group: a tick would take a merge's place, an unapproved deploy keep the tick."""
+    deploy, resume = ((yaml.safe_load((FLEET / f"{name}.yml").read_text())) for name in ("deploy", "resume"))
+    assert set(deploy[True]) == {"push", "workflow_dispatch"}  # YAML 1.1 reads "on" as true
+    assert deploy["concurrency"]["group"] != resume["concurrency"]["group"]
+    assert [job.get("environment") for job in deploy["jobs"].values()] == [None, "production"]
+    assert [job["environment"] for job in resume["jobs"].values()] == ["production-resume"]
+    trusted = (inventories.ROOT / "docs/ci.md").read_text()
+    assert all(f"environment:{name}`" in trusted for name in ("production", "production-resume"))
+
+
 def test_the_action_hands_over_all_that_a_script_reads() -> None:
     action = yaml.safe_load((inventories.ROOT / "action.yml").read_text())
     given = {name for step in action["runs"]["steps"] for name in step.get("env", {})} | {"OUT"}
     runner = {"GITHUB_API_URL", "GITHUB_REPOSITORY", "GITHUB_SERVER_URL", "GITHUB_ACTIONS"}
-    own = {"AT", "WITHIN", "BOT", "GIT_NAME", "GIT_MAIL", "BASE", "CHANGES", "STATUS", "SHOWN"}
+    own = {"AT", "WITHIN", "BOT", "GIT_NAME", "GIT_MAIL", "BASE", "CHANGES", "DUE", "STATUS", "SHOWN"}
     runner |= {"GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT", "GITHUB_BASE_REF"}
     for path in (*SCRIPTS.glob("*.py"), *SCRIPTS.glob("*.sh")):
         read = set(re.findall(r"""(?:\$\{|environ\[['"]|environ\.get\(['"])([A-Z_]{2,})""", path.read_text()))
