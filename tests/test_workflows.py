@@ -638,6 +638,7 @@ def test_a_gitlab_note_is_updated_in_place(work: Work, tmp_path: Path) -> None:
         *({"id": 10 + one, "body": "x", "author": {"username": "anna"}} for one in range(120)),
     ]
     calls: list[str] = []
+    faults: list[bytes] = []
 
     class GitLab(BaseHTTPRequestHandler):
         def reply(self) -> None:
@@ -656,6 +657,9 @@ def test_a_gitlab_note_is_updated_in_place(work: Work, tmp_path: Path) -> None:
                 next(one for one in notes if parts.path.endswith(f"/{one['id']}")).update(body)
             if self.command != "GET":
                 calls.append(self.command)
+            elif faults:
+                self.wfile.write(faults.pop(0))
+                return
             data = json.dumps(answer).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(data)))
@@ -682,6 +686,19 @@ def test_a_gitlab_note_is_updated_in_place(work: Work, tmp_path: Path) -> None:
             (tmp_path / "comment.md").write_text(f"<!-- offhook review -->\n{text}\n")
             done = work.run("../../.gitlab/note.py", **given)
             assert done.returncode == 0, done.stderr
+        for fault, says in (
+            (b"HTTP/1.0 200 OK\r\nContent-Length: 99\r\n\r\n[", "GitLab cannot be reached: IncompleteRead"),
+            (b"HTTP/1.0 200 OK\r\n\r\n<html>", "GitLab's answer to GET /notes is not JSON"),
+            (b'HTTP/1.0 200 OK\r\n\r\n{"a": 1}', "GitLab's answer to GET /notes is not a list"),
+            (b"HTTP/1.0 404 no\r\n\r\n", "GitLab answers 404 to GET /notes"),
+        ):
+            faults.append(fault)
+            done = work.run("../../.gitlab/note.py", **given)
+            assert (done.returncode, done.stderr.startswith(says), done.stderr.count("\n")) == (1, True, 1)
+        faults.append(b"HTTP/1.0 429 no\r\nRetry-After: 0\r\n\r\n")
+        assert work.run("../../.gitlab/note.py", **given).returncode == 0
+        (tmp_path / "comment.md").unlink()
+        assert work.run("../../.gitlab/note.py", **given).stderr == "there is no comment: the review made none\n"
     finally:
         server.shutdown()
         thread.join()
@@ -771,7 +788,7 @@ def test_zizmor_finds_nothing(tmp_path: Path) -> None:
 def test_gitlabs_file_runs_scripts_that_are_there() -> None:
     text = (inventories.ROOT / ".gitlab/fleet.yml").read_text()
     jobs = yaml.safe_load(text)
-    assert {"offhook review", "offhook plan", "offhook deploy", "offhook drift"} <= set(jobs)
+    assert {f"offhook {one}" for one in ("review", "plan", "deploy", "resume", "drift", "clock")} <= set(jobs)
     named = set(re.findall(r"/opt/offhook/(\S+\.(?:sh|py))", text))
     assert named
     assert all((inventories.ROOT / one).is_file() for one in named)
@@ -806,3 +823,9 @@ def test_hooks_before_a_commit(work: Work) -> None:
     work.files["phones/all.yaml"][MAC]["model"] = "FIP99"
     inventories.write_inventory(work.root, work.files)
     assert commit() == 1
+    # a fleet in a folder is not at the top, where hooks run
+    (work.root / "other").mkdir()
+    (work.root / "inventory").rename(work.root / "other/inventory")
+    repositories.commit(work.root, message="moved")
+    (work.root / "other/inventory/phones/all.yaml").write_text("x: [")
+    assert commit() == 0
