@@ -133,6 +133,7 @@ class Work:
     def __init__(self, base: Path, hub: GitHub, folder: str = ".") -> None:
         self.base, self.hub, self.folder = base, hub, folder
         self.guarded: list[tuple[str, str]] = []
+        self.unguarded = ""
         self.remote, self.root, self.out = base / "remote.git", base / "clone", base / "out"
         repositories.git(base, "init", "-q", "-b", "main", "--bare", str(self.remote))
         repositories.start(self.root)
@@ -181,8 +182,8 @@ class Work:
             check=False,
             timeout=120,
         )
-        self.guarded = re.findall(GUARDED, done.stdout)
-        done.stdout = re.sub(GUARDED, r"\2", done.stdout)
+        self.guarded, self.unguarded = GUARDED.findall(done.stdout), GUARDED.sub("", done.stdout)
+        done.stdout = GUARDED.sub(r"\2", done.stdout)
         return done
 
     def review(self, base: str, head: str = "HEAD", **more: str) -> subprocess.CompletedProcess[str]:
@@ -475,18 +476,20 @@ def released(work: Work) -> None:
     assert done.returncode in (0, 1), done.stderr  # nobody answers
 
 
+def publish(work: Work) -> None:
+    """Publish without a rollout."""
+    environment = {**os.environ, "OFFHOOK_SECRET_BERLIN_ALICE": "pw", "OFFHOOK_CACHE": str(work.base / "cache")}
+    asked = [str(OFFHOOK), "-C", str(work.root), "publish", "lab"]
+    done = subprocess.run(asked, env=environment, check=False, capture_output=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_drift_is_one_issue_that_is_closed(work: Work, github: GitHub) -> None:
     (work.base / "served").mkdir()
     environment = {"url": "https://prov.example.com/", "publish": str(work.base / "served")}
     work.files["fleet.yaml"]["environments"] = {"lab": environment}
     work.commit()
-    published = subprocess.run(
-        [str(OFFHOOK), "-C", str(work.root), "publish", "lab"],
-        env={**os.environ, "OFFHOOK_SECRET_BERLIN_ALICE": "pw", "OFFHOOK_CACHE": str(work.base / "cache")},
-        check=False,
-        capture_output=True,
-    )
-    assert published.returncode == 0, published.stderr
+    publish(work)
     assert work.run("drift.sh", ENVIRONMENT="lab").returncode == 0
     assert github.issues == []
     victim = work.base / "served" / f"{MAC}.cfg"
@@ -561,6 +564,30 @@ def test_a_plan_is_what_is_deployed(work: Work) -> None:
     assert done.returncode == 1
 
 
+def test_no_word_of_others_is_a_command_of_the_run(work: Work) -> None:
+    """GitHub takes `##[error]` anywhere in a line for one."""
+    (work.base / "served").mkdir()
+    environment = {"url": "https://prov.example.com/", "publish": str(work.base / "served")}
+    work.files["fleet.yaml"] |= {
+        "environments": {"lab": environment},
+        "utc_offset": "+1",
+        "limits": {"changed": "100%"},
+    }
+    work.files["sites/##[error]x.yaml"] = {"rome": {"time_zone": "Europe/Rome", "utc_offset": "+1"}}
+    work.commit()
+    publish(work)
+    work.label("##[error]x")
+    work.commit()
+    tokens = set()
+    for script, given in (("plan.sh", {"ENVIRONMENT": "lab"}), ("clock.sh", {"AT": "2026-03-23"})):
+        done = work.run(script, **given)
+        assert (done.returncode, "##[" in work.unguarded) == (0, False), done.stderr
+        ((token, said),) = work.guarded
+        assert "##[error]x" in said
+        tokens.add(token)
+    assert len(tokens) == 2
+
+
 def test_what_waits_for_a_window_goes_on(work: Work) -> None:
     """A later run of the workflow, with the clone of a runner of its own; and one whose journal went with a runner."""
     now = time.gmtime()
@@ -569,12 +596,19 @@ def test_what_waits_for_a_window_goes_on(work: Work) -> None:
     work.files["sites/all.yaml"]["berlin"] = {"time_zone": "UTC", "maintenance": window}
     released(work)
     shutil.rmtree(work.root / ".git/offhook")
+    secret = {"OFFHOOK_SECRET_BERLIN_ALICE": "pw", "OFFHOOK_CACHE": str(work.base / "cache")}
     for _ in range(2):
         done = work.run("deploy.sh", ENVIRONMENT="lab")
         assert (done.returncode, "waits for a maintenance window" in done.stdout) == (0, True), done.stderr
     done = work.run("drift.sh", ENVIRONMENT="lab")  # it may wait all night
     assert (done.returncode, work.hub.calls) == (0, []), done.stderr
     assert "nothing was published yet\na rollout by " in done.stdout
+    asked = [str(OFFHOOK), "-C", str(work.root), "status", "lab"]
+    shown = subprocess.run(asked, env=os.environ | secret, check=False, capture_output=True, text=True)
+    place, rollout, more = shown.stdout.splitlines()
+    assert (shown.returncode, place) == (0, f"{work.base}/served: nothing was published yet")
+    assert re.fullmatch(r"a rollout by \S+ stands: [1-9] files are not sure", rollout)
+    assert more == "offhook rollout status lab says how far it is"
     shutil.rmtree(work.root / ".git/offhook")
     shutil.rmtree(next(work.base.glob("served.offhook-state/campaigns")))
     done = work.run("deploy.sh", ENVIRONMENT="lab")

@@ -19,7 +19,7 @@ waiting() {
   local status
   # it ends with 1 where nobody works on a rollout, and says so
   status=$(offhook rollout status "$ENVIRONMENT" --format json 2> "$OUT/status.txt") || true
-  guarded cat "$OUT/status.txt" >&2
+  if [[ -s $OUT/status.txt ]]; then guarded cat "$OUT/status.txt" >&2; fi
   if [[ $status == *'"condition": "running"'* && $status != *'"worked_on": true'* ]]; then
     echo "go on"
   else
