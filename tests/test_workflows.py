@@ -772,6 +772,11 @@ def test_what_waits_goes_on_apart_from_deploys() -> None:
     assert all(f"environment:{name}`" in trusted for name in ("production", "production-resume"))
 
 
+def test_the_check_that_is_required_has_its_name() -> None:
+    jobs = yaml.safe_load((FLEET / "review.yml").read_text())["jobs"]
+    assert f"require the check *{jobs['review']['name']}*" in (inventories.ROOT / "docs/ci.md").read_text()
+
+
 def test_the_action_hands_over_all_that_a_script_reads() -> None:
     action = yaml.safe_load((inventories.ROOT / "action.yml").read_text())
     given = {name for step in action["runs"]["steps"] for name in step.get("env", {})} | {"OUT"}
