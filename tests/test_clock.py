@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -101,3 +102,17 @@ def test_the_verb_writes_and_is_done(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "utc_offset: +2   # in winter" in (root / "inventory/sites/all.yaml").read_text()
     assert run(call) == 0
     assert capsys.readouterr().out == "no site's offset changes within 8 days\n"
+
+
+def test_what_cannot_be_written_is_marked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = inventories.minimal() | {"sites/all.yaml": SITES.replace("Europe/Rome", "Europe/Lisbon")}
+    files["fleet.yaml"]["utc_offset"] = "+0"
+    root = inventories.write_inventory(tmp_path, files)
+    call = ["-C", str(root), "clock", "--at", "2026-03-25", "--write"]
+    assert run(call) == 0
+    told = capsys.readouterr()
+    assert [line.split()[1] for line in told.out.splitlines() if line.endswith("; put it in by hand")] == ["rome"]
+    assert len(told.out.splitlines()) == 4
+    assert run([*call, "--format", "json"]) == 0
+    sites = json.loads(capsys.readouterr().out)["sites"]
+    assert [(one["site"], one["by_hand"]) for one in sites] == [("rome", True)]

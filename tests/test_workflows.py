@@ -26,7 +26,8 @@ import repositories
 from labs import OFFHOOK
 
 SCRIPTS = inventories.ROOT / ".github/scripts"
-WORKFLOWS = sorted((inventories.ROOT / ".github/fleet").glob("*.yml"))
+FLEET = inventories.ROOT / ".github/fleet"
+WORKFLOWS = sorted(FLEET.glob("*.yml"))
 MAC = "0021f2000001"
 REPOSITORY = "acme/phones"
 BOT = {"login": "github-actions[bot]"}
@@ -132,6 +133,7 @@ class Work:
     def __init__(self, base: Path, hub: GitHub, folder: str = ".") -> None:
         self.base, self.hub, self.folder = base, hub, folder
         self.guarded: list[tuple[str, str]] = []
+        self.unguarded = ""
         self.remote, self.root, self.out = base / "remote.git", base / "clone", base / "out"
         repositories.git(base, "init", "-q", "-b", "main", "--bare", str(self.remote))
         repositories.start(self.root)
@@ -167,6 +169,7 @@ class Work:
             "GITHUB_TOKEN": "a-token",
             "GITHUB_STEP_SUMMARY": str(self.base / "summary.md"),
             "GITHUB_OUTPUT": str(self.base / "outputs"),
+            "GITHUB_BASE_REF": "main",
             "FLEET": self.folder,
             "OUT": str(self.out),
         }
@@ -179,18 +182,26 @@ class Work:
             check=False,
             timeout=120,
         )
-        self.guarded = re.findall(GUARDED, done.stdout)
-        done.stdout = re.sub(GUARDED, r"\2", done.stdout)
+        self.guarded, self.unguarded = GUARDED.findall(done.stdout), GUARDED.sub("", done.stdout)
+        done.stdout = GUARDED.sub(r"\2", done.stdout)
         return done
 
     def review(self, base: str, head: str = "HEAD", **more: str) -> subprocess.CompletedProcess[str]:
         shutil.rmtree(self.out, ignore_errors=True)
         return self.run("review.sh", BASE=base, HEAD=head, **more)
 
-    def opened(self, number: int, sha: str, branch: str = "topic", owner: str = "acme") -> None:
+    def opened(self, number: int, sha: str, branch: str = "topic", owner: str = "acme", base: str = "main") -> None:
         """Open a pull request, or push to it."""
         self.hub.pulls = [one for one in self.hub.pulls if one["number"] != number]
-        self.hub.pulls.append({"number": number, "state": "open", "head": {"label": f"{owner}:{branch}", "sha": sha}})
+        head = {"label": f"{owner}:{branch}", "sha": sha}
+        self.hub.pulls.append({"number": number, "state": "open", "head": head, "base": {"ref": base}})
+
+    def artifact(self, text: str) -> Path:
+        """Make what a stranger's run may have left, and return the comment."""
+        self.out.mkdir(exist_ok=True)
+        (self.out / "base").write_text("main\n")
+        (self.out / "comment.md").write_text(text)
+        return self.out / "comment.md"
 
     def comment(self, sha: str, branch: str = "topic", owner: str = "acme") -> str:
         """Post what the last review made; return what the script says."""
@@ -245,7 +256,10 @@ def test_a_force_push_is_reviewed_and_the_run_before_it_says_nothing(work: Work,
     second = work.commit("another")
     work.push("--force", "topic")
     work.opened(7, second)
-    assert work.comment(first) == f"{first[:10]} is the head of no open pull request: nothing is posted"
+    assert (
+        work.comment(first)
+        == f"{first[:10]} is the head of no open pull request into what it was compared with: nothing is posted"
+    )
     assert github.calls == []
     assert work.review("main", second).returncode == 0
     assert work.comment(second) == "#7: posted"
@@ -351,14 +365,82 @@ def test_hostile_labels_are_posted_as_text(work: Work, github: GitHub, label: st
         "x" * 65_536,
         "",
         "\x00" * 10 + "@a",
+        "- [approve](https://github.com/acme/phones/../../evil/phish)",
+        "- [approve](https://github.com/acme/phones/%2E%2e/%2e%2E/evil/phish)",
+        "- [approve](https://github.com/acme/phones/&#46;&period;/../evil/phish)",
+        "- [approve](https://github.com/acme/phones/..\\..\\evil)",
+        '- <a href="https://github.com/acme/phones/&#46;./../evil">approve</a>',
+        "- [click]: //evil.example/x\n\n- [click]",
+        "> [click]: //evil.example/x\n\n[click]",
+        "- torvalds/linux#1",
+        "- #1",
+        "- &#35;1",
+        "- GH-1",
+        "- `<code>` #1 `</code>`",
+        "- \\<code>#1</code>",
+        "- https&#58;//evil.example/",
+        "```mermaid\ngraph TD\n```",
+        "- ```mermaid",
+        "~~~mermaid\ngraph TD\n~~~",
+        "<code>x</code>\n# Approved",
+        "- # Approved",
+        "Approved\n===",
+        "- Approved\n---",
+        "> [!NOTE]\n> Approved",
+        "- fine\r# Approved",
     ],
 )
 def test_an_artifact_that_offhook_did_not_write_is_not_shown(work: Work, github: GitHub, text: str) -> None:
-    work.out.mkdir(exist_ok=True)
-    (work.out / "comment.md").write_text(f"<!-- offhook review -->\n{text}")
+    work.artifact(f"<!-- offhook review -->\n{text}")
     work.opened(7, "a" * 40)
     assert work.comment("a" * 40) == "#7: posted"
     assert "not what offhook writes" in github.comments[-1]["body"]
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+def test_an_artifact_that_is_no_file_is_not_read(work: Work, github: GitHub, kind: str) -> None:
+    path, secret = work.artifact(""), work.base / "token"
+    secret.write_text("- a secret\n")
+    path.unlink()
+    {"link": lambda: path.symlink_to(secret), "pipe": lambda: os.mkfifo(path), "folder": path.mkdir}[kind]()
+    work.opened(7, "a" * 40)
+    assert work.comment("a" * 40) == "#7: posted"
+    assert "not what offhook writes" in github.comments[-1]["body"]
+
+
+def test_an_artifact_without_a_comment_is_one_line(work: Work) -> None:
+    work.artifact("").unlink()
+    given = {"HEAD_SHA": "a" * 40, "HEAD_BRANCH": "topic", "HEAD_OWNER": "acme"}
+    done = work.run("comment.py", COMMENT=str(work.out / "comment.md"), **given)
+    assert (done.returncode, done.stderr) == (1, "::error::comment.md is not in the artifact: the review made none\n")
+
+
+def test_each_pull_request_of_one_head_gets_its_own_comment(work: Work, github: GitHub) -> None:
+    repositories.git(work.root, "branch", "-q", "stable", "main")
+    work.label("Taxi")
+    repositories.git(work.root, "switch", "-q", "stable")
+    work.commit()
+    repositories.git(work.root, "switch", "-q", "topic")
+    head = work.commit()
+    work.opened(7, head)
+    work.opened(8, head, base="stable")
+    assert work.review("main", head).returncode == 0
+    assert work.comment(head) == "#7: posted"
+    assert work.review("stable", head, GITHUB_BASE_REF="stable").returncode == 0
+    assert work.comment(head) == "#8: posted"
+    (work.out / "base").write_text("9\n")
+    assert "nothing is posted" in work.comment(head)
+
+
+def test_a_review_that_fails_says_so(work: Work, github: GitHub) -> None:
+    shutil.rmtree(work.root / "inventory")
+    head = repositories.commit(work.root, message="gone")
+    run = "https://github.com/acme/phones/actions/runs/5"
+    assert work.review("main", head, ARTIFACT=run).returncode == 1
+    work.opened(7, head)
+    assert work.comment(head) == "#7: posted"
+    says = f"<!-- offhook review -->\n**The review failed**: [its run says why]({run})."
+    assert github.comments[-1]["body"] == says
 
 
 @pytest.mark.parametrize("count", [2_000, pytest.param(20_000, marks=pytest.mark.long)])
@@ -394,18 +476,20 @@ def released(work: Work) -> None:
     assert done.returncode in (0, 1), done.stderr  # nobody answers
 
 
+def publish(work: Work) -> None:
+    """Publish without a rollout."""
+    environment = {**os.environ, "OFFHOOK_SECRET_BERLIN_ALICE": "pw", "OFFHOOK_CACHE": str(work.base / "cache")}
+    asked = [str(OFFHOOK), "-C", str(work.root), "publish", "lab"]
+    done = subprocess.run(asked, env=environment, check=False, capture_output=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_drift_is_one_issue_that_is_closed(work: Work, github: GitHub) -> None:
     (work.base / "served").mkdir()
     environment = {"url": "https://prov.example.com/", "publish": str(work.base / "served")}
     work.files["fleet.yaml"]["environments"] = {"lab": environment}
     work.commit()
-    published = subprocess.run(
-        [str(OFFHOOK), "-C", str(work.root), "publish", "lab"],
-        env={**os.environ, "OFFHOOK_SECRET_BERLIN_ALICE": "pw", "OFFHOOK_CACHE": str(work.base / "cache")},
-        check=False,
-        capture_output=True,
-    )
-    assert published.returncode == 0, published.stderr
+    publish(work)
     assert work.run("drift.sh", ENVIRONMENT="lab").returncode == 0
     assert github.issues == []
     victim = work.base / "served" / f"{MAC}.cfg"
@@ -435,8 +519,7 @@ def test_drift_is_one_issue_that_is_closed(work: Work, github: GitHub) -> None:
 
 def test_githubs_faults_are_one_line_each(work: Work, github: GitHub) -> None:
     """What is asked again, and what is not; a comment without a text."""
-    work.out.mkdir(exist_ok=True)
-    (work.out / "comment.md").write_text("fine")
+    work.artifact("- fine")
     work.opened(7, "a" * 40)
     given = {"HEAD_SHA": "a" * 40, "HEAD_BRANCH": "topic", "HEAD_OWNER": "acme"}
     given["COMMENT"] = str(work.out / "comment.md")
@@ -481,6 +564,30 @@ def test_a_plan_is_what_is_deployed(work: Work) -> None:
     assert done.returncode == 1
 
 
+def test_no_word_of_others_is_a_command_of_the_run(work: Work) -> None:
+    """GitHub takes `##[error]` anywhere in a line for one."""
+    (work.base / "served").mkdir()
+    environment = {"url": "https://prov.example.com/", "publish": str(work.base / "served")}
+    work.files["fleet.yaml"] |= {
+        "environments": {"lab": environment},
+        "utc_offset": "+1",
+        "limits": {"changed": "100%"},
+    }
+    work.files["sites/##[error]x.yaml"] = {"rome": {"time_zone": "Europe/Rome", "utc_offset": "+1"}}
+    work.commit()
+    publish(work)
+    work.label("##[error]x")
+    work.commit()
+    tokens = set()
+    for script, given in (("plan.sh", {"ENVIRONMENT": "lab"}), ("clock.sh", {"AT": "2026-03-23"})):
+        done = work.run(script, **given)
+        assert (done.returncode, "##[" in work.unguarded) == (0, False), done.stderr
+        ((token, said),) = work.guarded
+        assert "##[error]x" in said
+        tokens.add(token)
+    assert len(tokens) == 2
+
+
 def test_what_waits_for_a_window_goes_on(work: Work) -> None:
     """A later run of the workflow, with the clone of a runner of its own; and one whose journal went with a runner."""
     now = time.gmtime()
@@ -489,12 +596,19 @@ def test_what_waits_for_a_window_goes_on(work: Work) -> None:
     work.files["sites/all.yaml"]["berlin"] = {"time_zone": "UTC", "maintenance": window}
     released(work)
     shutil.rmtree(work.root / ".git/offhook")
+    secret = {"OFFHOOK_SECRET_BERLIN_ALICE": "pw", "OFFHOOK_CACHE": str(work.base / "cache")}
     for _ in range(2):
         done = work.run("deploy.sh", ENVIRONMENT="lab")
         assert (done.returncode, "waits for a maintenance window" in done.stdout) == (0, True), done.stderr
     done = work.run("drift.sh", ENVIRONMENT="lab")  # it may wait all night
     assert (done.returncode, work.hub.calls) == (0, []), done.stderr
     assert "nothing was published yet\na rollout by " in done.stdout
+    asked = [str(OFFHOOK), "-C", str(work.root), "status", "lab"]
+    shown = subprocess.run(asked, env=os.environ | secret, check=False, capture_output=True, text=True)
+    place, rollout, more = shown.stdout.splitlines()
+    assert (shown.returncode, place) == (0, f"{work.base}/served: nothing was published yet")
+    assert re.fullmatch(r"a rollout by \S+ stands: [1-9] files are not sure", rollout)
+    assert more == "offhook rollout status lab says how far it is"
     shutil.rmtree(work.root / ".git/offhook")
     shutil.rmtree(next(work.base.glob("served.offhook-state/campaigns")))
     done = work.run("deploy.sh", ENVIRONMENT="lab")
@@ -520,6 +634,36 @@ def test_clocks_get_a_pull_request(work: Work, github: GitHub) -> None:
     told = repositories.git(work.remote, "show", "offhook/clock:inventory/sites/all.yaml")
     assert "+2" in told
     assert repositories.git(work.remote, "rev-parse", "main") == repositories.git(work.root, "rev-parse", "main")
+    # the same once more, a second later and from no branch: nothing is pushed
+    tip = repositories.git(work.remote, "rev-parse", "offhook/clock")
+    repositories.git(work.root, "switch", "-q", "--detach", "main")
+    dated = {"GIT_COMMITTER_DATE": "2026-03-24T00:00:00Z"}
+    assert work.run("clock.sh", AT="2026-03-24", MAIN="main", **dated).returncode == 0
+    assert repositories.git(work.remote, "rev-parse", "offhook/clock") == tip
+    # somebody changed it by hand
+    repositories.git(work.root, "switch", "-q", "main")
+    work.files["sites/all.yaml"]["berlin"]["utc_offset"] = "+2"
+    work.commit()
+    assert work.run("clock.sh", AT="2026-03-25").returncode == 0
+    assert (github.calls, github.pulls[0]["state"]) == (["POST /pulls", "PATCH /pulls/40"], "closed")
+
+
+def test_offsets_that_a_person_must_write_are_marked(work: Work, github: GitHub) -> None:
+    repositories.git(work.root, "switch", "-q", "main")
+    work.files["fleet.yaml"]["utc_offset"] = "+1"
+    work.files["sites/all.yaml"] = "berlin: {time_zone: Europe/Berlin}\n"
+    work.commit()
+    done = work.run("clock.sh", AT="2026-03-23")
+    assert (done.returncode, github.calls) == (1, [])
+    assert done.stderr.endswith("no new offset can be written: a person must put them in, see above\n")
+    many = "".join(f'office-{one}:\n  time_zone: Europe/Paris\n  utc_offset: "+1"\n' for one in range(1000))
+    work.files["sites/all.yaml"] += many
+    work.commit()
+    work.push("main")
+    assert work.run("clock.sh", AT="2026-03-23").returncode == 0
+    body = github.pulls[0]["body"]
+    assert (len(body) <= 65_536, body.endswith("\n(and more)\n```\n")) == (True, True)
+    assert "berlin  utc_offset +1 -> +2  Europe/Berlin, on 2026-03-29 at 01:00 UTC; put it in by hand\n" in body
 
 
 def test_a_gitlab_note_is_updated_in_place(work: Work, tmp_path: Path) -> None:
@@ -528,6 +672,7 @@ def test_a_gitlab_note_is_updated_in_place(work: Work, tmp_path: Path) -> None:
         *({"id": 10 + one, "body": "x", "author": {"username": "anna"}} for one in range(120)),
     ]
     calls: list[str] = []
+    faults: list[bytes] = []
 
     class GitLab(BaseHTTPRequestHandler):
         def reply(self) -> None:
@@ -546,6 +691,9 @@ def test_a_gitlab_note_is_updated_in_place(work: Work, tmp_path: Path) -> None:
                 next(one for one in notes if parts.path.endswith(f"/{one['id']}")).update(body)
             if self.command != "GET":
                 calls.append(self.command)
+            elif faults:
+                self.wfile.write(faults.pop(0))
+                return
             data = json.dumps(answer).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(data)))
@@ -572,6 +720,19 @@ def test_a_gitlab_note_is_updated_in_place(work: Work, tmp_path: Path) -> None:
             (tmp_path / "comment.md").write_text(f"<!-- offhook review -->\n{text}\n")
             done = work.run("../../.gitlab/note.py", **given)
             assert done.returncode == 0, done.stderr
+        for fault, says in (
+            (b"HTTP/1.0 200 OK\r\nContent-Length: 99\r\n\r\n[", "GitLab cannot be reached: IncompleteRead"),
+            (b"HTTP/1.0 200 OK\r\n\r\n<html>", "GitLab's answer to GET /notes is not JSON"),
+            (b'HTTP/1.0 200 OK\r\n\r\n{"a": 1}', "GitLab's answer to GET /notes is not a list"),
+            (b"HTTP/1.0 404 no\r\n\r\n", "GitLab answers 404 to GET /notes"),
+        ):
+            faults.append(fault)
+            done = work.run("../../.gitlab/note.py", **given)
+            assert (done.returncode, done.stderr.startswith(says), done.stderr.count("\n")) == (1, True, 1)
+        faults.append(b"HTTP/1.0 429 no\r\nRetry-After: 0\r\n\r\n")
+        assert work.run("../../.gitlab/note.py", **given).returncode == 0
+        (tmp_path / "comment.md").unlink()
+        assert work.run("../../.gitlab/note.py", **given).stderr == "there is no comment: the review made none\n"
     finally:
         server.shutdown()
         thread.join()
@@ -600,12 +761,28 @@ def test_a_workflow_pins_and_asks_for_little(path: Path) -> None:
             assert "${{" not in step.get("run", "")
 
 
+def test_what_waits_goes_on_apart_from_deploys() -> None:
+    """GitHub keeps one waiting run a group: a tick would take a merge's place, an unapproved deploy keep the tick."""
+    deploy, resume = ((yaml.safe_load((FLEET / f"{name}.yml").read_text())) for name in ("deploy", "resume"))
+    assert set(deploy[True]) == {"push", "workflow_dispatch"}  # YAML 1.1 reads "on" as true
+    assert deploy["concurrency"]["group"] != resume["concurrency"]["group"]
+    assert [job.get("environment") for job in deploy["jobs"].values()] == [None, "production"]
+    assert [job["environment"] for job in resume["jobs"].values()] == ["production-resume"]
+    trusted = (inventories.ROOT / "docs/ci.md").read_text()
+    assert all(f"environment:{name}`" in trusted for name in ("production", "production-resume"))
+
+
+def test_the_check_that_is_required_has_its_name() -> None:
+    jobs = yaml.safe_load((FLEET / "review.yml").read_text())["jobs"]
+    assert f"require the check *{jobs['review']['name']}*" in (inventories.ROOT / "docs/ci.md").read_text()
+
+
 def test_the_action_hands_over_all_that_a_script_reads() -> None:
     action = yaml.safe_load((inventories.ROOT / "action.yml").read_text())
     given = {name for step in action["runs"]["steps"] for name in step.get("env", {})} | {"OUT"}
     runner = {"GITHUB_API_URL", "GITHUB_REPOSITORY", "GITHUB_SERVER_URL", "GITHUB_ACTIONS"}
-    own = {"AT", "WITHIN", "BOT", "GIT_NAME", "GIT_MAIL", "BASE", "CHANGES", "STATUS", "SHOWN"}
-    runner |= {"GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"}
+    own = {"AT", "WITHIN", "BOT", "GIT_NAME", "GIT_MAIL", "BASE", "CHANGES", "DUE", "STATUS", "SHOWN"}
+    runner |= {"GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT", "GITHUB_BASE_REF"}
     for path in (*SCRIPTS.glob("*.py"), *SCRIPTS.glob("*.sh")):
         read = set(re.findall(r"""(?:\$\{|environ\[['"]|environ\.get\(['"])([A-Z_]{2,})""", path.read_text()))
         assert read <= given | runner | own, path.name
@@ -650,7 +827,7 @@ def test_zizmor_finds_nothing(tmp_path: Path) -> None:
 def test_gitlabs_file_runs_scripts_that_are_there() -> None:
     text = (inventories.ROOT / ".gitlab/fleet.yml").read_text()
     jobs = yaml.safe_load(text)
-    assert {"offhook review", "offhook plan", "offhook deploy", "offhook drift"} <= set(jobs)
+    assert {f"offhook {one}" for one in ("review", "plan", "deploy", "resume", "drift", "clock")} <= set(jobs)
     named = set(re.findall(r"/opt/offhook/(\S+\.(?:sh|py))", text))
     assert named
     assert all((inventories.ROOT / one).is_file() for one in named)
@@ -685,3 +862,9 @@ def test_hooks_before_a_commit(work: Work) -> None:
     work.files["phones/all.yaml"][MAC]["model"] = "FIP99"
     inventories.write_inventory(work.root, work.files)
     assert commit() == 1
+    # a fleet in a folder is not at the top, where hooks run
+    (work.root / "other").mkdir()
+    (work.root / "inventory").rename(work.root / "other/inventory")
+    repositories.commit(work.root, message="moved")
+    (work.root / "other/inventory/phones/all.yaml").write_text("x: [")
+    assert commit() == 0

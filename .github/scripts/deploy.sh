@@ -10,22 +10,40 @@
 # went with a runner that was killed: that fails, so that somebody hears of it.
 set -euo pipefail
 : "${ENVIRONMENT:?}" "${OUT:?}"
+source "$(dirname "$0")/guarded.sh"
 mkdir -p "$OUT"
 cd "${FLEET:-.}"
-command=(deploy "$ENVIRONMENT" --apply "${PLAN:-}" --leave)
-if [[ -z ${PLAN:-} ]]; then
+
+# What to do with the rollout that stands: "go on" for one that was left, "" for none that this may go on with.
+waiting() {
+  local status
   # it ends with 1 where nobody works on a rollout, and says so
   status=$(offhook rollout status "$ENVIRONMENT" --format json 2> "$OUT/status.txt") || true
-  cat "$OUT/status.txt" >&2
-  if [[ $status != *'"condition": "running"'* || $status == *'"worked_on": true'* ]]; then
-    echo "no rollout to $ENVIRONMENT waits for a window"
+  if [[ -s $OUT/status.txt ]]; then guarded cat "$OUT/status.txt" >&2; fi
+  if [[ $status == *'"condition": "running"'* && $status != *'"worked_on": true'* ]]; then
+    echo "go on"
+  else
     [[ -n $status ]] || grep -q "no rollout to\|works on a rollout" "$OUT/status.txt"
+  fi
+}
+
+carry_out() {
+  local code=0
+  offhook "${command[@]}" > "$OUT/deploy.txt" || code=$?
+  cat "$OUT/deploy.txt"
+  return "$code"
+}
+
+command=(deploy "$ENVIRONMENT" --apply "${PLAN:-}" --leave)
+if [[ -z ${PLAN:-} ]]; then
+  next=$(waiting)
+  if [[ -z $next ]]; then
+    echo "no rollout to $ENVIRONMENT waits for a window"
     exit
   fi
   command=(rollout resume "$ENVIRONMENT" --leave)
 fi
 result=0
-offhook "${command[@]}" > "$OUT/deploy.txt" || result=$?
-cat "$OUT/deploy.txt"
+guarded carry_out || result=$?
 if [[ -n ${GITHUB_STEP_SUMMARY:-} ]]; then sed 's/^/    /' "$OUT/deploy.txt" >> "$GITHUB_STEP_SUMMARY"; fi
 exit "$result"

@@ -3,14 +3,21 @@
 #
 #   BASE, HEAD  what is compared: revisions; what HEAD changes since it left BASE
 #   FLEET       the fleet's folder (default: the repository's top)
-#   OUT         where comment.md, page.html, diff.json and head are written
+#   OUT         where comment.md, page.html, diff.json, head and base are written
 #   ONLY        scopes that nothing else may change beside, such as "sites/berlin" (one a word; default: anything may)
 #   ARTIFACT    the address of the whole diff, for the comment to point to
+#   GITHUB_BASE_REF  the branch that the pull request goes into, as GitHub sets it
 #
+# There is a comment whatever happens: where no review can be made it says that.
 # Ends with 1 where the inventory has mistakes, or where something outside of ONLY changes.
 set -euo pipefail
 : "${BASE:?}" "${HEAD:?}" "${OUT:?}"
+source "$(dirname "$0")/guarded.sh"
 mkdir -p "$OUT"
+echo "${GITHUB_BASE_REF:-}" > "$OUT/base"
+why="its run says why"
+if [[ -n ${ARTIFACT:-} ]]; then why="[$why]($ARTIFACT)"; fi
+printf '<!-- offhook review -->\n**The review failed**: %s.\n' "$why" > "$OUT/comment.md"
 cd "${FLEET:-.}"
 scopes=()
 for scope in ${ONLY:-}; do scopes+=(--only "$scope"); done
@@ -21,7 +28,7 @@ offhook check --rev "$HEAD" --against "$BASE" --format github || result=$?
 
 diff() {
   local code=0
-  offhook diff "$BASE...$HEAD" "$@" || code=$?
+  guarded offhook diff "$BASE...$HEAD" "$@" || code=$?
   ((code <= 1)) || exit "$code"
   ((code == 0)) || result=$code
 }

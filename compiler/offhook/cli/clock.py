@@ -26,7 +26,7 @@ def clock(settings: Globals, within: int, at: object, write: bool, exit_code: bo
     """Which sites' UTC offset changes soon? Phones are told a fixed one: it has to change twice a year.
 
     A site is named where its zone will have another offset than its phones are told. With --write its file says the new
-    one, comments and all; commit it on the day, or let a pull request wait for it.
+    one, comments and all, or the site is marked "by hand"; commit it on the day, or let a pull request wait for it.
     """
     import json
     from datetime import UTC, datetime, timedelta
@@ -39,24 +39,28 @@ def clock(settings: Globals, within: int, at: object, write: bool, exit_code: bo
         return PROBLEMS
     now = at.replace(tzinfo=UTC) if isinstance(at, datetime) else datetime.now(UTC)
     rows = due(fleet.inventory, now, timedelta(days=within))
-    if write:
-        _write(root, rows)
+    left = _write(root, rows) if write else []
     if style == "json":
-        click.echo(json.dumps({"sites": [_data(one) for one in rows]}, indent=1))
+        click.echo(json.dumps({"sites": [{**_data(one), "by_hand": one in left} for one in rows]}, indent=1))
     else:
-        click.echo("\n".join(map(_line, rows)) or f"no site's offset changes within {within} days")
+        lines = (_line(one) + ("; put it in by hand" if one in left else "") for one in rows)
+        click.echo("\n".join(lines) or f"no site's offset changes within {within} days")
     return CHANGES if exit_code and rows else DONE
 
 
-def _write(root: Path, rows: list[Due]) -> None:
+def _write(root: Path, rows: list[Due]) -> list[Due]:
+    """Write what can be written; return the sites that a person must see to."""
     from offhook.clock import rewritten
 
+    every: list[Due] = []
     for file in sorted({one.mark.file for one in rows}):
         path = root / file
         text, left = rewritten(path.read_bytes().decode(), [one for one in rows if one.mark.file == file])
         path.write_bytes(text.encode())
+        every += left
         for one in left:
             warn(f"{one.mark}: {one.site} must say utc_offset: {one.new}; put it in by hand")
+    return every
 
 
 def _line(one: Due) -> str:
