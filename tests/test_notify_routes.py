@@ -475,6 +475,82 @@ def test_a_pbx_that_dies_or_falls_silent_is_every_waiting_phones_outcome() -> No
     assert len(outcomes) == 100
 
 
+def test_one_order_without_an_answer_is_that_phones_outcome_only() -> None:
+    def talk(sock: socket.socket, stopping: threading.Event) -> None:
+        manager(Deaf(sock), stopping)
+
+    class Deaf:
+        """Never says what became of u1."""
+
+        def __init__(self, sock: socket.socket) -> None:
+            self.recv = sock.recv
+            self._sock = sock
+
+        def sendall(self, data: bytes) -> None:
+            if b"ActionID: 2\r\n" not in data:
+                self._sock.sendall(data)
+
+    manager = ami([])
+
+    async def slowly(_: Call) -> bool:
+        await asyncio.sleep(0.05)
+        return True
+
+    with scripted.tcp_server(talk) as port:
+        settings = asterisk.Settings("127.0.0.1", WHO, port, patience_s=0.4)
+        outcomes = tell(
+            asterisk.opened(settings), [Call("", f"u{number}", "pbx") for number in range(20)], before=slowly
+        )
+    assert {user: (one.word, one.sends) for user, one in outcomes.items()} == {
+        f"u{number}": ("no answer" if number == 1 else "passed on", 1) for number in range(20)
+    }
+
+
+@pytest.mark.parametrize("name", ["asterisk", "freeswitch"])
+def test_a_pbx_that_restarts_is_connected_to_again(name: str) -> None:
+    """Of what was written before nobody knows the fate; the others are told. One that always closes is left."""
+    said: list[dict[str, str]] = []
+    connections: list[socket.socket] = []
+
+    class Dying:
+        """Ends the connection at the fifth order that comes on it, on the first one only where `once`."""
+
+        def __init__(self, sock: socket.socket) -> None:
+            connections.append(sock)
+            self.sendall = sock.sendall
+            self._sock = sock
+            self._orders = 0
+
+        def recv(self, size: int) -> bytes:
+            data = self._sock.recv(size)
+            self._orders += data.count(b"NOTIFY") + data.count(b"PJSIPNotify")
+            if self._orders >= at and (len(connections) == 1 or not once):
+                raise OSError("restarted")
+            return data
+
+    manager = {"asterisk": ami, "freeswitch": event_socket}[name](said)
+
+    async def slowly(_: Call) -> bool:
+        await asyncio.sleep(0.03)
+        return True
+
+    notify = {"route": name, "host": "127.0.0.1", "username": USER}
+    calls = [Call("", f"u{number}", "pbx") for number in range(10)]
+    with scripted.tcp_server(lambda sock, stopping: manager(Dying(sock), stopping)) as port:
+        at, once = 5, True
+        outcomes = tell(open_route(notify | {"port": port}, root=Path(), password=PASSWORD), calls, before=slowly)
+        assert {user: (one.word, one.sends) for user, one in outcomes.items()} == {
+            f"u{number}": ("connection lost" if number == 4 else "passed on", 1) for number in range(10)
+        }
+        at, once = 1, False
+        connections.clear()
+        outcomes = tell(open_route(notify | {"port": port}, root=Path(), password=PASSWORD), calls, before=slowly)
+        assert [(one.word, one.sends) for one in outcomes.values()] == [("connection lost", 1)] * 2 + [
+            ("unreachable", 0)
+        ] * 8
+        assert len(connections) == 2
+
+
 @pytest.mark.parametrize(
     "chatter", [b"Event: PeerStatus\r\nPrivilege: system\r\n\r\n", b"Response: Success\r\nActionID: none\r\n\r\n"]
 )
