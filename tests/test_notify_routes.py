@@ -330,7 +330,7 @@ def ami(said: list[dict[str, str]], *, password: str = PASSWORD, answers: bool =
                     lost = (
                         f"Response: Error\r\nActionID: {number}\r\nMessage: Unable to retrieve endpoint {user}\r\n\r\n"
                     )
-                    denied = f"Response: Error\r\nActionID: {number}\r\nMessage: Permission denied\r\n\r\n"
+                    denied = f"Response: Error\r\nActionID: {number}\r\nMessage: {password} denied permission\r\n\r\n"
                     sock.sendall({"nobody": lost, "denied": denied}.get(user, fine).encode())
 
     return talk
@@ -349,6 +349,7 @@ def test_asterisk_is_told_to_tell() -> None:
         "x\r\ny": ("refused", 0),
     }
     assert not outcomes["alice"].is_answered
+    assert outcomes["denied"].detail == "*** denied permission"
     assert said[2] == {"Action": "PJSIPNotify", "ActionID": "1", "Endpoint": "alice", "Variable": "Event=check-sync"}
     assert said[3]["Variable"] == "Event=check-sync;reboot=true"
     assert PASSWORD not in str(said)
@@ -382,7 +383,11 @@ def event_socket(said: list[dict[str, str]], *, password: str = PASSWORD) -> Cal
                 head = f"Content-Type: api/response\nContent-Length: {len(found)}\n\n"
                 sock.sendall(f"{head}{found}".encode())
             elif "sendevent NOTIFY" in command:
-                reply = "-ERR invalid" if command["user"] == "bad" else "+OK 7f4de4bc-17d7-11dd-b7a0-db4edd065621"
+                reply = (
+                    f"-ERR invalid: {password}"
+                    if command["user"] == "bad"
+                    else "+OK 7f4de4bc-17d7-11dd-b7a0-db4edd065621"
+                )
                 notice = b"Content-Type: text/disconnect-notice\nContent-Length: 7\n\nignore\n"
                 sock.sendall(notice + f"Content-Type: command/reply\nReply-Text: {reply}\n\n".encode())
             else:
@@ -402,6 +407,7 @@ def test_freeswitch_is_told_to_tell() -> None:
         "bad": ("server error", 0),
         "x\n\ny": ("refused", 0),
     }
+    assert outcomes["bad"].detail == "-ERR invalid: ***"
     assert said[1] == {
         "sendevent NOTIFY": "",
         "profile": "lan",

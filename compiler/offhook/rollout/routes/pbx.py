@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from offhook.problem import OffhookError
 from offhook.rollout.routes.call import Call, Told
-from offhook.sip.outcome import CANCELLED, NO_ADDRESS, REFUSED, Outcome
+from offhook.sip.outcome import CANCELLED, NO_ADDRESS, REFUSED, Outcome, harmless
 from offhook.sip.transaction import LOST, TIMEOUT, UNREACHABLE
 from offhook.sip.transport import said
 
@@ -216,6 +216,11 @@ async def login(steps: Awaitable[None], what: str, *, patience_s: float) -> None
             f"{what} does not take the login: what answers there does not speak its protocol",
             hint="check notify.host and notify.port",
         ) from error
+
+
+def heard(text: str, password: str) -> str:
+    """Return what a PBX says, fit to be shown: harmless, and without the password where it repeats that."""
+    return harmless(text.replace(password, "***") if password else text)
 
 
 async def block(reader: asyncio.StreamReader) -> dict[str, str]:
