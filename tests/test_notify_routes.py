@@ -284,6 +284,37 @@ def test_one_bad_address_is_that_phones_outcome_only() -> None:
     assert {one.word for one in outcomes.values()} == {"no address"}
 
 
+@pytest.mark.parametrize(
+    "contact_address",
+    [
+        "sip:a@h SIP/2.0 X",
+        "sip:a b@h",
+        "sip:a>@h",
+        "sip:a@h>",
+        "sip:a@h?Event=x",
+        "sip:a%2@h",
+        'sip:"a"@h',
+        "sip:a@h\n",
+    ],
+)
+def test_a_contact_that_is_no_address_is_sent_to_no_proxy(contact_address: str) -> None:
+    with scripted.udp_server(lambda _: []) as heard_there:
+        way = contact.Settings(f"sip:127.0.0.1:{heard_there.port}", timers=QUICK)
+        outcomes = tell(contact.opened(way), [Call("", "a", "pbx.test", contact_address)])
+        assert words(outcomes) == {"a": ("no address", 0)}
+    assert heard_there.messages == []
+
+
+@pytest.mark.parametrize("opened", [contact.opened, registrar.opened])
+@pytest.mark.parametrize("parameter", ["", ";lr"])
+def test_a_proxy_is_named_in_a_route_only_with_lr(opened: Callable[..., OpenRoute], parameter: str) -> None:
+    with scripted.udp_server(lambda _: []) as heard_there:
+        via = f"sip:127.0.0.1:{heard_there.port}{parameter}"
+        settings = {contact.opened: contact.Settings, registrar.opened: registrar.Settings}[opened]
+        tell(opened(settings(via, timers=Timers(0.005, 0.01, 0.01))), [Call("", "a", "pbx.test", "sip:a:b;c=%40@h;x")])
+    assert {parse(data).headers.get("Route") for data in heard_there.messages} == {f"<{via}>" if parameter else None}
+
+
 def heard(sock: socket.socket) -> bytes:
     """The next bytes; none once the connection has ended, or the other thread that speaks on it has closed it."""
     try:
