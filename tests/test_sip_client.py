@@ -334,6 +334,25 @@ def test_what_would_pass_the_rate_or_restart_a_phone_twice_is_not_sent_again(cou
     assert len(heard) == 1
 
 
+def test_a_server_that_only_closes_connections_is_left_for_the_next() -> None:
+    """A load balancer without a server behind it. Of a restart nobody knows whether it was read; the next is spared."""
+
+    async def run() -> list[tuple[str, str]]:
+        told: list[Outcome] = []
+        async with Client(timers=QUICK, resolver=Names(services)) as client:
+            for number, once in enumerate([True, True, False], 1):
+                client.begin(notify(), "sip:pbx.test", told.append, once=once)
+                while len(told) < number:
+                    await asyncio.sleep(0.01)
+        return [(one.word, one.server) for one in told]
+
+    with scripted.tcp_server(lambda sock, _: sock.recv(65536) and None) as gone, scripted.tcp_server(talk) as alive:
+        services = {"_sip._tcp.pbx.test": [("a.test", gone), ("b.test", alive)]}
+        answered = ("answered", f"tcp 127.0.0.1:{alive}")
+        assert asyncio.run(run()) == [("connection lost", f"tcp 127.0.0.1:{gone}"), answered, answered]
+        assert send("sip:pbx.test", resolver=Names(services)).word == "answered"
+
+
 def test_what_is_heard_before_a_connection_breaks_is_not_asked_for_again() -> None:
     heard: list[bytes] = []
 
