@@ -284,6 +284,37 @@ def test_one_bad_address_is_that_phones_outcome_only() -> None:
     assert {one.word for one in outcomes.values()} == {"no address"}
 
 
+@pytest.mark.parametrize(
+    "contact_address",
+    [
+        "sip:a@h SIP/2.0 X",
+        "sip:a b@h",
+        "sip:a>@h",
+        "sip:a@h>",
+        "sip:a@h?Event=x",
+        "sip:a%2@h",
+        'sip:"a"@h',
+        "sip:a@h\n",
+    ],
+)
+def test_a_contact_that_is_no_address_is_sent_to_no_proxy(contact_address: str) -> None:
+    with scripted.udp_server(lambda _: []) as heard_there:
+        way = contact.Settings(f"sip:127.0.0.1:{heard_there.port}", timers=QUICK)
+        outcomes = tell(contact.opened(way), [Call("", "a", "pbx.test", contact_address)])
+        assert words(outcomes) == {"a": ("no address", 0)}
+    assert heard_there.messages == []
+
+
+@pytest.mark.parametrize("opened", [contact.opened, registrar.opened])
+@pytest.mark.parametrize("parameter", ["", ";lr"])
+def test_a_proxy_is_named_in_a_route_only_with_lr(opened: Callable[..., OpenRoute], parameter: str) -> None:
+    with scripted.udp_server(lambda _: []) as heard_there:
+        via = f"sip:127.0.0.1:{heard_there.port}{parameter}"
+        settings = {contact.opened: contact.Settings, registrar.opened: registrar.Settings}[opened]
+        tell(opened(settings(via, timers=Timers(0.005, 0.01, 0.01))), [Call("", "a", "pbx.test", "sip:a:b;c=%40@h;x")])
+    assert {parse(data).headers.get("Route") for data in heard_there.messages} == {f"<{via}>" if parameter else None}
+
+
 def heard(sock: socket.socket) -> bytes:
     """The next bytes; none once the connection has ended, or the other thread that speaks on it has closed it."""
     try:
@@ -330,7 +361,7 @@ def ami(said: list[dict[str, str]], *, password: str = PASSWORD, answers: bool =
                     lost = (
                         f"Response: Error\r\nActionID: {number}\r\nMessage: Unable to retrieve endpoint {user}\r\n\r\n"
                     )
-                    denied = f"Response: Error\r\nActionID: {number}\r\nMessage: Permission denied\r\n\r\n"
+                    denied = f"Response: Error\r\nActionID: {number}\r\nMessage: {password} denied permission\r\n\r\n"
                     sock.sendall({"nobody": lost, "denied": denied}.get(user, fine).encode())
 
     return talk
@@ -349,6 +380,7 @@ def test_asterisk_is_told_to_tell() -> None:
         "x\r\ny": ("refused", 0),
     }
     assert not outcomes["alice"].is_answered
+    assert outcomes["denied"].detail == "*** denied permission"
     assert said[2] == {"Action": "PJSIPNotify", "ActionID": "1", "Endpoint": "alice", "Variable": "Event=check-sync"}
     assert said[3]["Variable"] == "Event=check-sync;reboot=true"
     assert PASSWORD not in str(said)
@@ -382,7 +414,11 @@ def event_socket(said: list[dict[str, str]], *, password: str = PASSWORD) -> Cal
                 head = f"Content-Type: api/response\nContent-Length: {len(found)}\n\n"
                 sock.sendall(f"{head}{found}".encode())
             elif "sendevent NOTIFY" in command:
-                reply = "-ERR invalid" if command["user"] == "bad" else "+OK 7f4de4bc-17d7-11dd-b7a0-db4edd065621"
+                reply = (
+                    f"-ERR invalid: {password}"
+                    if command["user"] == "bad"
+                    else "+OK 7f4de4bc-17d7-11dd-b7a0-db4edd065621"
+                )
                 notice = b"Content-Type: text/disconnect-notice\nContent-Length: 7\n\nignore\n"
                 sock.sendall(notice + f"Content-Type: command/reply\nReply-Text: {reply}\n\n".encode())
             else:
@@ -402,6 +438,7 @@ def test_freeswitch_is_told_to_tell() -> None:
         "bad": ("server error", 0),
         "x\n\ny": ("refused", 0),
     }
+    assert outcomes["bad"].detail == "-ERR invalid: ***"
     assert said[1] == {
         "sendevent NOTIFY": "",
         "profile": "lan",
@@ -473,6 +510,82 @@ def test_a_pbx_that_dies_or_falls_silent_is_every_waiting_phones_outcome() -> No
         outcomes = tell(asterisk.opened(settings), calls)
     assert {one.word for one in outcomes.values()} == {"no answer"}
     assert len(outcomes) == 100
+
+
+def test_one_order_without_an_answer_is_that_phones_outcome_only() -> None:
+    def talk(sock: socket.socket, stopping: threading.Event) -> None:
+        manager(Deaf(sock), stopping)
+
+    class Deaf:
+        """Never says what became of u1."""
+
+        def __init__(self, sock: socket.socket) -> None:
+            self.recv = sock.recv
+            self._sock = sock
+
+        def sendall(self, data: bytes) -> None:
+            if b"ActionID: 2\r\n" not in data:
+                self._sock.sendall(data)
+
+    manager = ami([])
+
+    async def slowly(_: Call) -> bool:
+        await asyncio.sleep(0.05)
+        return True
+
+    with scripted.tcp_server(talk) as port:
+        settings = asterisk.Settings("127.0.0.1", WHO, port, patience_s=0.4)
+        outcomes = tell(
+            asterisk.opened(settings), [Call("", f"u{number}", "pbx") for number in range(20)], before=slowly
+        )
+    assert {user: (one.word, one.sends) for user, one in outcomes.items()} == {
+        f"u{number}": ("no answer" if number == 1 else "passed on", 1) for number in range(20)
+    }
+
+
+@pytest.mark.parametrize("name", ["asterisk", "freeswitch"])
+def test_a_pbx_that_restarts_is_connected_to_again(name: str) -> None:
+    """Of what was written before nobody knows the fate; the others are told. One that always closes is left."""
+    said: list[dict[str, str]] = []
+    connections: list[socket.socket] = []
+
+    class Dying:
+        """Ends the connection at the fifth order that comes on it, on the first one only where `once`."""
+
+        def __init__(self, sock: socket.socket) -> None:
+            connections.append(sock)
+            self.sendall = sock.sendall
+            self._sock = sock
+            self._orders = 0
+
+        def recv(self, size: int) -> bytes:
+            data = self._sock.recv(size)
+            self._orders += data.count(b"NOTIFY") + data.count(b"PJSIPNotify")
+            if self._orders >= at and (len(connections) == 1 or not once):
+                raise OSError("restarted")
+            return data
+
+    manager = {"asterisk": ami, "freeswitch": event_socket}[name](said)
+
+    async def slowly(_: Call) -> bool:
+        await asyncio.sleep(0.03)
+        return True
+
+    notify = {"route": name, "host": "127.0.0.1", "username": USER}
+    calls = [Call("", f"u{number}", "pbx") for number in range(10)]
+    with scripted.tcp_server(lambda sock, stopping: manager(Dying(sock), stopping)) as port:
+        at, once = 5, True
+        outcomes = tell(open_route(notify | {"port": port}, root=Path(), password=PASSWORD), calls, before=slowly)
+        assert {user: (one.word, one.sends) for user, one in outcomes.items()} == {
+            f"u{number}": ("connection lost" if number == 4 else "passed on", 1) for number in range(10)
+        }
+        at, once = 1, False
+        connections.clear()
+        outcomes = tell(open_route(notify | {"port": port}, root=Path(), password=PASSWORD), calls, before=slowly)
+        assert [(one.word, one.sends) for one in outcomes.values()] == [("connection lost", 1)] * 2 + [
+            ("unreachable", 0)
+        ] * 8
+        assert len(connections) == 2
 
 
 @pytest.mark.parametrize(

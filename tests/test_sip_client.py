@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import logging
 import random
 import re
@@ -21,6 +22,8 @@ import scripted
 from offhook.problem import OffhookError
 from offhook.sip.client import Client
 from offhook.sip.credentials import Credentials
+from offhook.sip.digest import answer as answer_to
+from offhook.sip.digest import parse_challenges
 from offhook.sip.locate import Naptr, Srv
 from offhook.sip.message import Headers, Request, Response, parse, render
 from offhook.sip.outcome import Outcome
@@ -333,6 +336,25 @@ def test_what_would_pass_the_rate_or_restart_a_phone_twice_is_not_sent_again(cou
     assert len(heard) == 1
 
 
+def test_a_server_that_only_closes_connections_is_left_for_the_next() -> None:
+    """A load balancer without a server behind it. Of a restart nobody knows whether it was read; the next is spared."""
+
+    async def run() -> list[tuple[str, str]]:
+        told: list[Outcome] = []
+        async with Client(timers=QUICK, resolver=Names(services)) as client:
+            for number, once in enumerate([True, True, False], 1):
+                client.begin(notify(), "sip:pbx.test", told.append, once=once)
+                while len(told) < number:
+                    await asyncio.sleep(0.01)
+        return [(one.word, one.server) for one in told]
+
+    with scripted.tcp_server(lambda sock, _: sock.recv(65536) and None) as gone, scripted.tcp_server(talk) as alive:
+        services = {"_sip._tcp.pbx.test": [("a.test", gone), ("b.test", alive)]}
+        answered = ("answered", f"tcp 127.0.0.1:{alive}")
+        assert asyncio.run(run()) == [("connection lost", f"tcp 127.0.0.1:{gone}"), answered, answered]
+        assert send("sip:pbx.test", resolver=Names(services)).word == "answered"
+
+
 def test_what_is_heard_before_a_connection_breaks_is_not_asked_for_again() -> None:
     heard: list[bytes] = []
 
@@ -442,6 +464,37 @@ def test_tls_wants_the_right_name_and_a_known_authority(tmp_path: Path) -> None:
 def test_certificates_name_domains_as_rfc_5922_says(names: list[tuple[str, str]], domain: str, fits: bool) -> None:
     certificate = {"subject": ((("commonName", "old.example.com"),),), "subjectAltName": tuple(names)}
     assert names_domain(certificate, domain) is fits
+
+
+@pytest.mark.parametrize(
+    ("detail", "hint"),
+    [
+        ("certificate has expired", "have the server's certificate renewed"),
+        ("certificate is not yet valid", "check the clocks of this machine and the server"),
+        ("the certificate does not name pbx.test", "name in notify.via the domain that the certificate names"),
+        ("wrong version number", "check notify.via and its port: no TLS is spoken there"),
+        ("self-signed certificate", "name its authority in notify.ca_file"),
+        ("unable to get local issuer certificate", "name its authority in notify.ca_file"),
+    ],
+)
+def test_what_to_do_where_tls_is_refused(detail: str, hint: str) -> None:
+    assert Outcome("TLS refused", detail=detail).hint == hint
+    assert Outcome("server error", 500, detail).hint == "look into its log, and tell the phone again"
+
+
+@pytest.mark.parametrize("qop", ["", ', qop="auth"'])
+def test_a_session_s_digest_shows_the_cnonce_that_it_is_made_with(qop: str) -> None:
+    """RFC 7616 section 3.4.2: A1 of -sess holds it, so a server that is not shown it cannot check the answer."""
+    (challenge,) = parse_challenges([f'Digest realm="r", nonce="n", algorithm=MD5-sess{qop}'])
+    said = answer_to(challenge, "NOTIFY", "sip:a@h", "u", "p", 1, "c0")
+
+    def md5(*words: str) -> str:
+        return hashlib.md5(":".join(words).encode()).hexdigest()
+
+    middle = ("00000001", "c0", "auth") if qop else ()
+    response = md5(md5(md5("u", "r", "p"), "n", "c0"), "n", *middle, md5("NOTIFY", "sip:a@h"))
+    assert 'cnonce="c0"' in said
+    assert f'response="{response}"' in said
 
 
 def test_a_file_of_no_authorities_is_refused(tmp_path: Path) -> None:

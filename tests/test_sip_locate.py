@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from typing import Any
 
 import pytest
 
 from offhook.problem import OffhookError
-from offhook.sip.locate import TCP, TLS, Naptr, Srv, SystemResolver, Target, locate, weighted
+from offhook.sip.locate import TCP, TLS, Naptr, NoDnsAnswer, Srv, SystemResolver, Target, locate, weighted
 from offhook.sip.message import parse_uri
 from sip_peers import dnsmasq
 
@@ -133,6 +134,38 @@ def test_a_dns_server_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(OffhookError) as caught:
         found("sip:pbx.example", SystemResolver([("127.0.0.1", 9)]))
     assert caught.value.message == "no DNS server answers for the NAPTR records of pbx.example"
+
+
+@pytest.mark.parametrize(
+    ("silent", "servers"),
+    [
+        ({"NAPTR pbx.example"}, ["udp 192.0.2.1:5070"]),
+        ({"SRV _sips._tcp.pbx.example", "SRV _sip._tcp.pbx.example"}, ["udp 192.0.2.1:5070"]),
+        ({"SRV _sip._udp.pbx.example"}, ["udp 192.0.2.2:5060"]),
+        ({"A host.example"}, ["udp 192.0.2.2:5060"]),
+    ],
+)
+def test_records_that_nobody_answers_for_hide_no_others(silent: set[str], servers: list[str]) -> None:
+    class Failing(Table):
+        async def naptr(self, name: str) -> list[Naptr]:
+            return self.known(await super().naptr(name))
+
+        async def srv(self, name: str) -> list[Srv]:
+            return self.known(await super().srv(name))
+
+        async def addresses(self, host: str) -> list[str]:
+            return self.known(await super().addresses(host))
+
+        def known(self, rows: list[Any]) -> list[Any]:
+            if self.asked[-1] in silent:
+                raise NoDnsAnswer(self.asked[-1])
+            return rows
+
+    hosts = {"pbx.example": ["192.0.2.2"], "host.example": ["192.0.2.1"]}
+    services = {"_sip._udp.pbx.example": [Srv(1, 1, 5070, "host.example")]}
+    assert found("sip:pbx.example", Failing(hosts, services)) == servers
+    with pytest.raises(NoDnsAnswer):
+        found("sip:pbx.example", Failing({}, {} if "A host.example" not in silent else services))
 
 
 def test_names_of_the_hosts_file_count() -> None:

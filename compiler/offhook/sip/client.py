@@ -54,7 +54,7 @@ Told: TypeAlias = Callable[[Outcome], None]
 class _Work:
     """A request on its way: the servers that are left, what was answered to whom, and who waits for the end.
 
-    `renewable` says that it may be sent once more where a connection ends that it was written on.
+    `once` says that it may not be sent again where a connection ends that it was written on; `renewed` that it was.
     """
 
     request: Request
@@ -66,7 +66,8 @@ class _Work:
     sends: int = 0
     started_at: float = 0.0
     oversize: bool = False
-    renewable: bool = True
+    once: bool = False
+    renewed: bool = False
     answered: Answered = field(default_factory=Answered)
 
 
@@ -164,7 +165,7 @@ class Client:
         With `once` it is not sent again where a connection ends on which a server may have read it.
         Raises SipError where a header holds a line break, and OffhookError where the address is none.
         """
-        work = _Work(request, credentials, told, started_at=self._loop.time(), renewable=not once)
+        work = _Work(request, credentials, told, started_at=self._loop.time(), once=once)
         known = self._known.get(target)
         if known is not None and known[0] > self._loop.time():
             self._set_out(work, known[1])
@@ -375,7 +376,7 @@ class Client:
             del self._streams[stream.target]
         cut_off = [one for one in self._work.values() if one[1].peer == stream.target]
         for work, transaction in cut_off:
-            work.renewable = work.renewable and len(cut_off) == 1  # many at once would pass every rate
+            work.once = work.once or len(cut_off) > 1  # many in a burst would pass every rate
             if failure.word == UNREACHABLE and not failure.is_broken and work.targets[work.position].transport == UDP:
                 work.oversize = True  # it was UDP, but for its size: the RFC allows to try that then (18.1.1)
             self._transactions.fail(transaction.key, failure)
@@ -400,14 +401,18 @@ class Client:
             if result.status in CHALLENGES and who is not None and work.answered.take(result, who, work.request):
                 self._attempt(work)
                 return
-        elif result.is_broken and work.renewable and not transaction.provisional:
-            # the server may have ended an idle connection just then: once more, on a new one (18.4)
-            work.renewable = False
-            self._attempt(work)
-            return
-        elif result.is_broken and result.word == UNREACHABLE:
-            self._tell(work, target, replace(result, word=LOST))
-            return
+        elif result.is_broken:
+            is_last = work.once or transaction.provisional
+            if not (is_last or work.renewed):
+                work.renewed = True  # the server may have ended an idle connection just then: on a new one (18.4)
+                self._attempt(work)
+                return
+            if result.word == UNREACHABLE:
+                result = replace(result, word=LOST)
+            if is_last and result.word == LOST:
+                self._avoid(target)
+                self._tell(work, target, result)
+                return
         elif result.word == TIMEOUT and self._never_opened(target):
             self._shut[target] = self._loop.time() + self._timers.give_up_s
             result = _SHUT
@@ -436,9 +441,7 @@ class Client:
             if work.oversize and target.transport == TCP:
                 return True
             if result.word != TIMEOUT or self._heard.get(target.address, 0.0) < work.started_at:
-                self._avoided[target] = self._loop.time() + _AVOID_S
-                if target in self._streams:  # it may be half open
-                    self._streams.pop(target).drop()
+                self._avoid(target)
         elif result.status != 503:
             return False
         if isinstance(result, Failure) and result.word == TLS_REFUSED:
@@ -450,6 +453,11 @@ class Client:
         work.position += 1
         work.oversize = False
         return True
+
+    def _avoid(self, target: Target) -> None:
+        self._avoided[target] = self._loop.time() + _AVOID_S
+        if target in self._streams:  # it may be half open
+            self._streams.pop(target).drop()
 
     def _tell(self, work: _Work, target: Target, result: Response | Failure) -> None:
         outcome = outcome_of(result, server=str(target), sends=work.sends, has_answered=bool(work.answered))

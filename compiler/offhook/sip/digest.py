@@ -57,9 +57,10 @@ def answer(challenge: Challenge, method: str, uri: str, user: str, password: str
         return hashlib.new(name, ":".join(words).encode(errors="surrogateescape"), usedforsecurity=False).hexdigest()
 
     secret = hashed(user, challenge.realm, password)
-    if algorithm.lower().endswith("-sess"):
-        secret = hashed(secret, given["nonce"], cnonce)
     fields = {"username": user, "realm": challenge.realm, "nonce": given["nonce"], "uri": uri}
+    if algorithm.lower().endswith("-sess"):  # then the cnonce is part of the secret, also without qop (RFC 7616 3.4.2)
+        secret = hashed(secret, given["nonce"], cnonce)
+        fields["cnonce"] = cnonce
     plain = {"algorithm": algorithm}
     if "qop" in given:
         count = f"{nc:08x}"

@@ -10,9 +10,9 @@ import asyncio
 import ipaddress
 import random
 import socket
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from offhook.problem import OffhookError
 from offhook.sip.message import SipUri
@@ -24,6 +24,8 @@ TLS = "tls"
 _SERVICES = {"SIP+D2U": UDP, "SIP+D2T": TCP, "SIPS+D2T": TLS}
 _SRV = {UDP: "_sip._udp.", TCP: "_sip._tcp.", TLS: "_sips._tcp."}
 _LIFETIME_S = 5.0
+
+_Record = TypeVar("_Record")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +61,14 @@ class Srv(NamedTuple):
     host: str
 
 
+class NoDnsAnswer(OffhookError):
+    """No DNS server answers a question, or each fails."""
+
+
 class Resolver(Protocol):
     """Asks DNS. Each method gives an empty list where the name or the type does not exist.
 
-    Raises OffhookError where no server answers.
+    Raises NoDnsAnswer where no server answers.
     """
 
     async def naptr(self, name: str) -> list[Naptr]:
@@ -126,7 +132,7 @@ class SystemResolver:
         except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer, dns.name.LabelTooLong, dns.name.EmptyLabel):
             return []
         except dns.exception.DNSException as error:
-            raise OffhookError(
+            raise NoDnsAnswer(
                 f"no DNS server answers for the {kind} records of {name}", hint="check the machine's name servers"
             ) from error
 
@@ -152,15 +158,42 @@ async def locate(uri: SipUri, resolver: Resolver, *, luck: random.Random | None 
     luck = luck or random.Random()
     host = uri.parameters.get("maddr") or uri.host
     transport = _asked_transport(uri)
+    asking = _Asking(resolver)
     if uri.port:
-        found = await _hosts(resolver, transport or UDP, host, uri.port)
+        found = await _hosts(asking, transport or UDP, host, uri.port)
     else:
-        found = await _by_service(resolver, uri, transport, luck)
-        found = found or await _hosts(resolver, transport or UDP, host, _port(transport or UDP))
+        found = await _by_service(asking, uri, transport, luck)
+        found = found or await _hosts(asking, transport or UDP, host, _port(transport or UDP))
+    if not found and asking.faults:
+        raise asking.faults[0]
     if not found:
         raise OffhookError(f"{host} has no address", hint="check the name, and its NAPTR, SRV and A records")
     # the certificate must name the domain that was asked for, not the host that DNS leads to (RFC 5922 section 4)
     return [replace(one, domain=host) for one in found]
+
+
+class _Asking:
+    """Asks a resolver. What nobody answers counts as not there, and is kept: other records may lead somewhere."""
+
+    def __init__(self, resolver: Resolver) -> None:
+        self._resolver = resolver
+        self.faults: list[NoDnsAnswer] = []
+
+    async def naptr(self, name: str) -> list[Naptr]:
+        return await self._tried(self._resolver.naptr(name))
+
+    async def srv(self, name: str) -> list[Srv]:
+        return await self._tried(self._resolver.srv(name))
+
+    async def addresses(self, host: str) -> list[str]:
+        return await self._tried(self._resolver.addresses(host))
+
+    async def _tried(self, asked: Awaitable[list[_Record]]) -> list[_Record]:
+        try:
+            return await asked
+        except NoDnsAnswer as error:
+            self.faults.append(error)
+            return []
 
 
 def _asked_transport(uri: SipUri) -> str:

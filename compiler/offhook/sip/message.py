@@ -27,8 +27,10 @@ _LIST_ITEM = re.compile(r'(?:"(?:[^"\\]|\\.?)*(?:"|\Z)|<[^>]*(?:>|\Z)|[^,"<])+',
 _VIA = re.compile(
     rf"SIP\s*/\s*2\.0\s*/\s*({_TOKEN})\s+(\[[^\]]*\]|[^\s:;]+)\s*(?::\s*([0-9]{{1,5}})\s*)?(;.*)?\Z", re.S
 )
-_URI = re.compile(
-    r"(sips?):(?:([^@]*)@)?(\[[0-9A-Fa-f:.]+\]|[^:;?@\s<>\[\]]+)(?::([0-9]{1,5}))?((?:;[^;?\s<>]*)*)(?:\?\S*)?$", re.I
+_URI = re.compile(  # userinfo is that of RFC 3261 section 25.1
+    r"(sips?):(?:((?:[A-Za-z0-9_.!~*'()&=+$,;?/:-]|%[0-9A-Fa-f]{2})+)@)?"
+    r"(\[[0-9A-Fa-f:.]+\]|[^:;?@\s<>\[\]]+)(?::([0-9]{1,5}))?((?:;[^;?@\s<>]*)*)\Z",
+    re.I,
 )
 _LAST_PORT = 65535
 
@@ -165,7 +167,7 @@ def parse_via(value: str) -> Via:
 
 
 def parse_uri(text: str) -> SipUri:
-    """Return a sip: or sips: address. Raises SipError."""
+    """Return a sip: or sips: address that a request can go to: without headers ("?subject=x"). Raises SipError."""
     match = _URI.match(text)
     if not match or int(match[4] or 0) > _LAST_PORT:
         raise SipError("no SIP address")

@@ -101,6 +101,14 @@ MEANINGS: dict[int | str, Meaning] = {
 """What is known about each way to end, by status or by word."""
 
 _WORDS = frozenset(one.word for one in MEANINGS.values())
+_OF_TLS = {
+    "expired": "have the server's certificate renewed",
+    "not yet valid": "check the clocks of this machine and the server",
+    "does not name": "name in notify.via the domain that the certificate names",
+    "wrong version": "check notify.via and its port: no TLS is spoken there",
+}
+"""What to do where TLS is refused for another reason than an unknown authority, by what is said of it."""
+
 _THERE = frozenset({486, 488, 600, 603})
 _REASON_CHARACTERS = 120
 
@@ -151,7 +159,8 @@ class Outcome:
     @property
     def hint(self) -> str:
         """What to do next."""
-        return self.meaning.hint
+        other = [hint for words, hint in _OF_TLS.items() if self.word == TLS_REFUSED and words in self.detail]
+        return other[0] if other else self.meaning.hint
 
 
 def next_step(word: str, status: int = 0) -> str:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from offhook.problem import OffhookError
 from offhook.rollout.routes.call import Call, Sender
-from offhook.rollout.routes.pbx import PATIENCE_S, Orders, block, connected, login
+from offhook.rollout.routes.pbx import PATIENCE_S, Connection, Orders, Pbx, block, connected, heard, login
 from offhook.sip.credentials import Credentials
 from offhook.sip.outcome import (
     ANSWERED,
@@ -28,7 +28,6 @@ from offhook.sip.outcome import (
     SERVER_ERROR,
     UNKNOWN_PHONE,
     Outcome,
-    harmless,
 )
 
 PORT = 5038
@@ -52,18 +51,22 @@ class Settings:
 async def opened(settings: Settings) -> AsyncIterator[Sender]:
     """Open the route. Raises OffhookError where Asterisk cannot be reached or refuses the user."""
     server = f"asterisk {settings.host}:{settings.port}"
-    async with connected(settings.host, settings.port, "Asterisk", patience_s=settings.patience_s) as (reader, writer):
-        await login(_login(reader, writer, settings.credentials), "Asterisk", patience_s=settings.patience_s)
+    patience_s = settings.patience_s
 
-        async def answer() -> tuple[str, Outcome] | None:
-            fields = await block(reader)
-            return (fields.get("actionid", "-"), _outcome(fields, server)) if "response" in fields else None
+    @asynccontextmanager
+    async def connect() -> AsyncIterator[Connection]:
+        async with connected(settings.host, settings.port, "Asterisk", patience_s=patience_s) as connection:
+            await login(_login(*connection, settings.credentials), "Asterisk", patience_s=patience_s)
+            yield connection
 
-        orders = Orders(writer, server, order=_order, answer=answer, patience_s=settings.patience_s)
-        try:
-            yield orders
-        finally:
-            await orders.close()
+    async def answer(reader: asyncio.StreamReader) -> tuple[str, Outcome] | None:
+        fields = await block(reader)
+        if "response" not in fields:
+            return None
+        return fields.get("actionid", "-"), _outcome(fields, server, settings.credentials.password)
+
+    async with Orders(Pbx(server, connect, _order, answer, in_turn=False, patience_s=patience_s)) as orders:
+        yield orders
 
 
 async def _login(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, who: Credentials) -> None:
@@ -103,10 +106,10 @@ def _action(name: str, **fields: str) -> bytes:
     return "".join(f"{line}\r\n" for line in (*lines, "")).encode()
 
 
-def _outcome(fields: dict[str, str], server: str) -> Outcome:
-    said = harmless(fields.get("message", ""))
+def _outcome(fields: dict[str, str], server: str, password: str) -> Outcome:
+    said = heard(fields.get("value", fields.get("message", "")), password)
     if "value" in fields:
-        return Outcome(_AWAY.get(fields["value"], ANSWERED), detail=harmless(fields["value"]), server=server)
+        return Outcome(_AWAY.get(fields["value"], ANSWERED), detail=said, server=server)
     if fields["response"].lower() == "success":
         return Outcome(PASSED_ON, detail=said, server=server, sends=1)
     lower = said.lower()

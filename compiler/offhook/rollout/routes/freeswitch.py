@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 
 from offhook.problem import OffhookError
 from offhook.rollout.routes.call import Call, Sender
-from offhook.rollout.routes.pbx import PATIENCE_S, Orders, block, connected, login
-from offhook.sip.outcome import ANSWERED, NOT_REGISTERED, PASSED_ON, SERVER_ERROR, Outcome, harmless
+from offhook.rollout.routes.pbx import PATIENCE_S, Connection, Orders, Pbx, block, connected, heard, login
+from offhook.sip.outcome import ANSWERED, NOT_REGISTERED, PASSED_ON, SERVER_ERROR, Outcome
 
 PORT = 8021
 _PORT = re.compile(r":[0-9]+\Z")
@@ -41,27 +41,27 @@ async def opened(settings: Settings) -> AsyncIterator[Sender]:
     server = f"freeswitch {settings.host}:{settings.port}"
     if not (settings.password + settings.profile).isprintable():
         raise OffhookError("notify.password or profile holds a control character", hint="FreeSWITCH takes one line")
-    async with connected(settings.host, settings.port, "FreeSWITCH", patience_s=settings.patience_s) as (
-        reader,
-        writer,
-    ):
-        await login(_login(reader, writer, settings.password), "FreeSWITCH", patience_s=settings.patience_s)
+    patience_s = settings.patience_s
 
-        async def answer() -> tuple[str, Outcome] | None:
-            fields, body = await _message(reader)
-            kind = fields.get("content-type")
-            if kind == "api/response":
-                return "", _presence(body, server)
-            return ("", _outcome(fields, server)) if kind == "command/reply" else None
+    @asynccontextmanager
+    async def connect() -> AsyncIterator[Connection]:
+        async with connected(settings.host, settings.port, "FreeSWITCH", patience_s=patience_s) as connection:
+            await login(_login(*connection, settings.password), "FreeSWITCH", patience_s=patience_s)
+            yield connection
 
-        def order(call: Call, _: str) -> bytes:
-            return _question(call, settings.profile) if call.asks else _event(call, settings.profile)
+    async def answer(reader: asyncio.StreamReader) -> tuple[str, Outcome] | None:
+        fields, body = await _message(reader)
+        kind = fields.get("content-type")
+        if kind == "api/response":
+            return "", _presence(heard(body.strip(), settings.password), server)
+        text = heard(fields.get("reply-text", ""), settings.password)
+        return ("", _outcome(text, server)) if kind == "command/reply" else None
 
-        orders = Orders(writer, server, order=order, answer=answer, patience_s=settings.patience_s)
-        try:
-            yield orders
-        finally:
-            await orders.close()
+    def order(call: Call, _: str) -> bytes:
+        return _question(call, settings.profile) if call.asks else _event(call, settings.profile)
+
+    async with Orders(Pbx(server, connect, order, answer, in_turn=True, patience_s=patience_s)) as orders:
+        yield orders
 
 
 async def _login(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, password: str) -> None:
@@ -106,13 +106,11 @@ def _question(call: Call, profile: str) -> bytes:
     return f"api sofia_contact {profile}/{call.user}@{_host(call)}\n\n".encode()
 
 
-def _presence(body: str, server: str) -> Outcome:
+def _presence(said: str, server: str) -> Outcome:
     """What sofia_contact says: where the phone is (sofia/internal/sip:...), or error/user_not_registered."""
-    said = harmless(body.strip())
     word = ANSWERED if said.startswith("sofia/") else NOT_REGISTERED if said.startswith("error/") else SERVER_ERROR
     return Outcome(word, detail=said, server=server)
 
 
-def _outcome(fields: dict[str, str], server: str) -> Outcome:
-    said = harmless(fields.get("reply-text", ""))
+def _outcome(said: str, server: str) -> Outcome:
     return Outcome(PASSED_ON if said.startswith("+OK") else SERVER_ERROR, detail=said, server=server, sends=1)

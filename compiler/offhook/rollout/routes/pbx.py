@@ -7,14 +7,16 @@ phone answered stays with the PBX.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import TypeAlias
 
 from offhook.problem import OffhookError
 from offhook.rollout.routes.call import Call, Told
-from offhook.sip.outcome import CANCELLED, REFUSED, Outcome
-from offhook.sip.transaction import TIMEOUT, UNREACHABLE
+from offhook.sip.outcome import CANCELLED, NO_ADDRESS, REFUSED, Outcome, harmless
+from offhook.sip.transaction import LOST, TIMEOUT, UNREACHABLE
 from offhook.sip.transport import said
 
 PATIENCE_S = 30.0
@@ -22,100 +24,174 @@ PATIENCE_S = 30.0
 
 _WINDOW = 64
 _LONGEST = 65536
+_AGAIN_S = 1.0
+
+Connection: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@dataclass(frozen=True, slots=True)
+class Pbx:
+    """How one PBX is spoken to. `server` is its name in outcomes.
+
+    `connect` gives a connection whose user is logged in. `order` makes an order, under a key of its own; `answer` reads
+    the next answer and gives its key and what it says, or None where it was something else. With `in_turn` answers have
+    no key ("") and come in the order of the orders.
+    """
+
+    server: str
+    connect: Callable[[], AbstractAsyncContextManager[Connection]]
+    order: Callable[[Call, str], bytes]
+    answer: Callable[[asyncio.StreamReader], Awaitable[tuple[str, Outcome] | None]]
+    in_turn: bool
+    patience_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """An order that was written and not answered yet."""
+
+    told: Told
+    written_at: float
+    alarm: asyncio.TimerHandle
 
 
 class Orders:
-    """Orders that wait for their answers, on an open connection whose user is logged in.
+    """Orders that wait for their answers. Use it as an asynchronous context manager.
 
-    `order` writes one, under a key of its own; `answer` reads the next answer and gives its key ("" where answers come
-    in the order of the orders) and what it says, or None where it was something else.
+    Where the connection ends nobody knows what became of the orders that were written on it. For the others a new one
+    is made, once until that has brought an answer: a PBX that restarts is back soon.
     """
 
-    def __init__(
-        self,
-        writer: asyncio.StreamWriter,
-        server: str,
-        *,
-        order: Callable[[Call, str], bytes],
-        answer: Callable[[], Awaitable[tuple[str, Outcome] | None]],
-        patience_s: float,
-    ) -> None:
-        self._writer = writer
-        self._server = server
-        self._order = order
-        self._answer = answer
-        self._patience_s = patience_s
-        self._waiting: dict[str, tuple[float, Told]] = {}  # the oldest first, each with the time of its end
+    def __init__(self, pbx: Pbx) -> None:
+        self._pbx = pbx
+        self._waiting: dict[str, _Waiting] = {}  # the oldest first
+        self._held: list[tuple[Call, Told]] = []
         self._number = 0
+        self._heard_at = 0.0
+        self._may_reopen = True
         self._broken: Outcome | None = None
+        self._reopening: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
-        self._task = asyncio.get_running_loop().create_task(self._read())
+
+    async def __aenter__(self) -> Orders:
+        self._loop = asyncio.get_running_loop()
+        await self._open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._may_reopen = False
+        if self._reopening is not None:
+            await _ended(self._reopening)
+        await self._close()
+        self._break(Outcome(CANCELLED, server=self._pbx.server, sends=1), Outcome(CANCELLED))
+        self._put_held()
 
     def begin(self, call: Call, told: Told) -> None:
         """Give the order to tell one phone, or the question. Raises OffhookError where it cannot be put."""
+        if self._reopening is not None:
+            self._held.append((call, told))
+            return
         if self._broken is not None:
             told(self._broken)
             return
         if not f"{call.user}{call.domain}{call.contact}".isprintable():  # a line break would be an order of its own
-            told(Outcome(REFUSED, detail="the user or the domain is no printable text", server=self._server))
+            told(Outcome(REFUSED, detail="the user or the domain is no printable text", server=self._pbx.server))
             return
         self._number += 1
         key = str(self._number)
-        order = self._order(call, key)
-        self._waiting[key] = (asyncio.get_running_loop().time() + self._patience_s, told)
-        self._writer.write(order)
-        self._changed.set()
+        self._writer.write(self._pbx.order(call, key))
+        alarm = self._loop.call_later(self._pbx.patience_s, self._late, key)
+        self._waiting[key] = _Waiting(told, self._loop.time(), alarm)
 
     async def room(self) -> None:
-        """Wait until few orders are unanswered."""
-        while len(self._waiting) >= _WINDOW and self._broken is None:
+        """Wait until few orders are unanswered, and while a new connection is made."""
+        while self._reopening is not None or (len(self._waiting) >= _WINDOW and self._broken is None):
             self._changed.clear()
             await self._changed.wait()
 
-    async def close(self) -> None:
-        """Stop; what was not answered is told as cancelled."""
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
-        self._break(Outcome(CANCELLED, server=self._server))
+    async def _open(self) -> None:
+        async with AsyncExitStack() as stack:
+            reader, self._writer = await stack.enter_async_context(self._pbx.connect())
+            self._connection = stack.pop_all()
+        self._broken = None
+        self._reading = self._loop.create_task(self._read(reader))
 
-    async def _read(self) -> None:
+    async def _close(self) -> None:
+        await _ended(self._reading)
+        await self._connection.aclose()
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
         try:
             while True:
-                while not self._waiting:
-                    self._changed.clear()
-                    await self._changed.wait()
-                end, _ = next(iter(self._waiting.values()))
-                async with asyncio.timeout_at(end):
-                    found = await self._answer()
+                found = await self._pbx.answer(reader)
                 if found is not None:
                     self._answered(*found)
-                elif end <= asyncio.get_running_loop().time():  # it says a lot, and nothing to the order
-                    raise TimeoutError
-        except TimeoutError:
-            self._break(Outcome(TIMEOUT, detail="the PBX does not answer", server=self._server))
         except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as error:
             words = "the connection was closed" if isinstance(error, EOFError) else said(error)
-            self._break(Outcome(UNREACHABLE, detail=words, server=self._server))
+            lost = Outcome(LOST, detail=words, server=self._pbx.server, sends=1)
+            self._break(lost, replace(lost, word=UNREACHABLE, sends=0))
 
     def _answered(self, key: str, outcome: Outcome) -> None:
-        known = self._waiting.pop(key or next(iter(self._waiting), ""), None)
+        known = self._waiting.pop(next(iter(self._waiting), "") if self._pbx.in_turn else key, None)
         self._changed.set()
         if known is not None:
-            known[1](outcome)
+            self._heard_at = self._loop.time()
+            self._may_reopen = True
+            known.alarm.cancel()
+            known.told(outcome)
 
-    def _break(self, outcome: Outcome) -> None:
-        self._broken = self._broken or outcome
+    def _late(self, key: str) -> None:
+        """One order was not answered in time; where no later answer came either, or has no key, none is believed."""
+        outcome = Outcome(TIMEOUT, detail="the PBX does not answer", server=self._pbx.server, sends=1)
+        if self._pbx.in_turn or self._heard_at <= self._waiting[key].written_at:
+            self._break(outcome, replace(outcome, sends=0))
+        else:
+            self._waiting.pop(key).told(outcome)
+            self._changed.set()
+
+    def _break(self, written: Outcome, others: Outcome) -> None:
+        """Tell how those ended that were written; how the others do, where no new connection can be made."""
+        if self._broken is None:
+            self._broken = others
+            if self._may_reopen:
+                self._may_reopen = False
+                self._reopening = self._loop.create_task(self._reopen())
         waiting, self._waiting = self._waiting, {}
-        for _, told in waiting.values():
-            told(outcome)
+        for one in waiting.values():
+            one.alarm.cancel()
+            one.told(written)
         self._changed.set()
+
+    async def _reopen(self) -> None:
+        await self._close()
+        end = self._loop.time() + self._pbx.patience_s
+        while self._broken is not None and self._loop.time() < end:
+            try:
+                await self._open()
+            except OffhookError:
+                await asyncio.sleep(_AGAIN_S)
+        self._put_held()
+
+    def _put_held(self) -> None:
+        self._reopening = None
+        held, self._held = self._held, []
+        for call, told in held:
+            try:
+                self.begin(call, told)
+            except OffhookError as error:
+                told(Outcome(NO_ADDRESS, detail=error.message))
+        self._changed.set()
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait({task})
 
 
 @asynccontextmanager
-async def connected(
-    host: str, port: int, what: str, *, patience_s: float
-) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+async def connected(host: str, port: int, what: str, *, patience_s: float) -> AsyncIterator[Connection]:
     """Connect to a PBX and close at the end. Raises OffhookError where that fails, also while the block logs in."""
     hint = f"check notify.host and notify.port, and that {what} listens there for this machine"
     try:
@@ -140,6 +216,11 @@ async def login(steps: Awaitable[None], what: str, *, patience_s: float) -> None
             f"{what} does not take the login: what answers there does not speak its protocol",
             hint="check notify.host and notify.port",
         ) from error
+
+
+def heard(text: str, password: str) -> str:
+    """Return what a PBX says, fit to be shown: harmless, and without the password where it repeats that."""
+    return harmless(text.replace(password, "***") if password else text)
 
 
 async def block(reader: asyncio.StreamReader) -> dict[str, str]:

@@ -7,13 +7,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from offhook.problem import OffhookError
 from offhook.rollout.routes.call import Call, Sender, Told
-from offhook.rollout.routes.sip_notify import SipSender, request_to
+from offhook.rollout.routes.sip_notify import SipSender, loose_route, request_to
 from offhook.sip.client import Client
 from offhook.sip.credentials import Credentials
 from offhook.sip.locate import Resolver
-from offhook.sip.message import SipError, parse_uri
 from offhook.sip.transaction import Timers
 
 
@@ -36,23 +34,17 @@ class Settings:
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Sender]:
     """Open the route. Raises OffhookError where `via` is no SIP address or `ca_file` cannot be read."""
-    if settings.via:
-        try:
-            parse_uri(settings.via)
-        except SipError as error:
-            raise OffhookError(
-                f"notify.via: {settings.via} is no SIP address", hint="sip:pbx.example.com;transport=tcp"
-            ) from error
+    route = loose_route(settings.via)
     async with Client(timers=settings.timers, resolver=settings.resolver, ca_file=settings.ca_file) as client:
-        yield _Registrar(client, settings)
+        yield _Registrar(client, settings, route)
 
 
 class _Registrar(SipSender):
-    def __init__(self, client: Client, settings: Settings) -> None:
+    def __init__(self, client: Client, settings: Settings, route: str) -> None:
         super().__init__(client, settings.credentials)
         self._user = settings.credentials.username if settings.credentials else "offhook"
         self._via = settings.via
-        self._route = settings.via if settings.via and "lr" in parse_uri(settings.via).parameters else ""
+        self._route = route
 
     def begin(self, call: Call, told: Told) -> None:
         sender = Call("", self._user, call.domain).address

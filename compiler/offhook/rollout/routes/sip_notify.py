@@ -12,7 +12,7 @@ from offhook.problem import OffhookError
 from offhook.rollout.routes.call import Call, Told
 from offhook.sip.client import Client
 from offhook.sip.credentials import Credentials
-from offhook.sip.message import Headers, Request, SipError
+from offhook.sip.message import Headers, Request, SipError, parse_uri
 from offhook.sip.outcome import NO_ADDRESS, Outcome
 
 FRESH = 64
@@ -44,6 +44,17 @@ def request_to(call: Call, uri: str, *, sender: str, route: str = "") -> Request
     return Request("OPTIONS" if call.asks else "NOTIFY", uri, Headers.of(*fields))
 
 
+def loose_route(via: str) -> str:
+    """Return the proxy that a Route header must name: `via` where it has the parameter lr, else "".
+
+    Raises OffhookError where it is no SIP address.
+    """
+    try:
+        return via if via and "lr" in parse_uri(via).parameters else ""
+    except SipError as error:
+        raise OffhookError(f"notify.via: {via} is no SIP address", hint="sip:pbx.example.com;transport=tcp") from error
+
+
 class SipSender:
     """Sends NOTIFYs by one client, with one set of credentials."""
 
@@ -57,6 +68,7 @@ class SipSender:
         With `once` it is not sent again where it may have been read: a phone would restart twice.
         """
         try:
+            parse_uri(request.uri)  # with a proxy nobody else looks whether it is one
             self._client.begin(request, target, told, credentials=self._credentials, once=once)
         except (SipError, OffhookError) as error:
             told(Outcome(NO_ADDRESS, detail=str(error)))
