@@ -39,7 +39,7 @@ def rollout() -> None:
 @click.pass_obj
 def status(settings: Globals, environment: str, style: str) -> int:
     """Say how far the rollout to ENV is: wave by wave, and who failed and why. Ends with 1 where it stands."""
-    from offhook.review.rollout import FORMATS, metrics
+    from offhook.review.rollout import FORMATS, WINDOW, metrics
     from offhook.rollout.campaign.progress import ENDED, REVERTING, RUNNING
 
     standing = _standing(settings, environment)
@@ -51,11 +51,15 @@ def status(settings: Globals, environment: str, style: str) -> int:
         if not progress.phones:  # it asked for the environment, and never had it
             raise _nothing(environment, standing)
         progress.take(_ended_elsewhere(campaign, standing.manifest, progress))
-    works = standing.is_worked_on
+    works, why = standing.is_worked_on, ""
+    if standing.intent is not None and (rows := _as_it_stands(standing, progress)):
+        progress.take(rows)
+        why = progress.why
+    waits = WINDOW if standing.is_waiting and progress.condition == RUNNING and not works else ""
     if style == "prometheus":
         click.echo(metrics(campaign, progress, worked_on=works), nl=False)
     else:
-        click.echo(FORMATS[style](campaign, progress, worked_on=works))
+        click.echo(FORMATS[style](campaign, progress, why=why, worked_on=works, waits=waits))
     is_fine = progress.condition == ENDED or (works and progress.condition in (RUNNING, REVERTING))
     return DONE if is_fine else PROBLEMS
 
@@ -64,7 +68,9 @@ def status(settings: Globals, environment: str, style: str) -> int:
 @click.argument("environment", metavar="ENV")
 @click.pass_obj
 def pause(settings: Globals, environment: str) -> int:
-    """Let the rollout to ENV rest where it is, whoever works on it: nobody else is switched before `rollout resume`."""
+    """Let the rollout to ENV rest where it is, whoever works on it, or will: nobody else is switched before a person's
+    `rollout resume`.
+    """
     import time
 
     from offhook.problem import OffhookError
@@ -78,16 +84,18 @@ def pause(settings: Globals, environment: str) -> int:
     intent = standing.intent
     if intent is None:
         raise _nothing(environment, standing)
-    if not standing.is_worked_on:
-        click.echo(f"{environment}: nobody works on this rollout: it rests until offhook rollout resume {environment}")
-        return DONE
     if is_reverting(intent):
         raise OffhookError(
             f"{intent.owner} takes this rollout to {environment} back, and that is not paused",
-            hint="Ctrl-C there ends it; offhook rollout revert goes on with it",
+            hint=f"{'Ctrl-C there ends it; ' * standing.is_worked_on}"
+            f"offhook rollout revert {environment} goes on with it",
         )
     with closing(standing.place.open_state()) as state:
-        Copies(state, standing.id).ask_for_pause()
+        Copies(state, standing.id).ask_for_pause()  # also where nobody seems to work: that goes by another's clock
+        if not standing.is_worked_on:
+            nobody = f"{environment}: nobody works on this rollout"
+            click.echo(f"{nobody}: it rests until offhook rollout resume {environment}")
+            return DONE
         now: Intent | None = intent
         while now is not None and now.id == intent.id and is_worked_on(now, USUAL):
             time.sleep(_PAUSED_S)
@@ -101,10 +109,22 @@ def pause(settings: Globals, environment: str) -> int:
 
 @rollout.command()
 @click.argument("environment", metavar="ENV")
+@click.option("--unless-paused", "heeds_pause", is_flag=True, help="For machines: leave what a person paused.")
 @run_options
 @click.pass_obj
-def resume(settings: Globals, environment: str, leave: bool, ca: Path | None, metrics: Path | None, style: str) -> int:
-    """Go on with the rollout to ENV. Failures so far are forgiven; a gate that was not passed is waived."""
+def resume(
+    settings: Globals,
+    environment: str,
+    heeds_pause: bool,
+    leave: bool,
+    ca: Path | None,
+    metrics: Path | None,
+    style: str,
+) -> int:
+    """Go on with the rollout to ENV. Failures so far are forgiven; a gate that was not passed is waived.
+
+    A pause that somebody asked for is over then; with --unless-paused it is not, and that ends with 0.
+    """
     from offhook.publish.plan.gate import choose_fleet
     from offhook.publish.plan.limits import parse_allowance
     from offhook.publish.plan.saved_plan import identity
@@ -116,6 +136,9 @@ def resume(settings: Globals, environment: str, leave: bool, ca: Path | None, me
     intent = _resting(environment, standing)
     if is_reverting(intent):
         raise being_reverted(environment)
+    if heeds_pause and _is_paused(standing):
+        click.echo(f"{environment}: a person paused this rollout: it rests until offhook rollout resume {environment}")
+        return DONE
     campaign = _kept(standing)
     commit = intent.commit or None
     root = standing.root
@@ -133,7 +156,9 @@ def resume(settings: Globals, environment: str, leave: bool, ca: Path | None, me
             campaign = recover(prepared, plan, standing.keeping, intent, opened=opened)
         plan = replace(plan_of(prepared, campaign.targets, manner), waves=campaign.waves)
         screen = Screen(quiet=settings.quiet, metrics=metrics)
-        desk = desk_of(settings, prepared, standing.keeping, manner, ca=ca, leave=leave, show=screen)
+        desk = desk_of(
+            settings, prepared, standing.keeping, manner, ca=ca, leave=leave, show=screen, heeds_pause=heeds_pause
+        )
         screen.about(campaign)
         return ended(go_on(prepared, plan, campaign, desk, opened=opened), root, screen, style)
 
@@ -184,6 +209,8 @@ class _Standing:
     """An environment: its fleet's root, what is released there, and the campaign that stands on it, if one does.
 
     `last` is the campaign whose journal is here: the one that stands, or, where none does, the last one of this clone.
+    `is_waiting` tells that its last run ended for a maintenance window, `is_pause_wanted` that a person wants it to
+    rest.
     """
 
     root: Path
@@ -194,6 +221,8 @@ class _Standing:
     id: str
     is_worked_on: bool
     last: Campaign | None
+    is_waiting: bool = False
+    is_pause_wanted: bool = False
 
 
 def _standing(settings: Globals, environment: str) -> _Standing:
@@ -216,9 +245,11 @@ def _standing(settings: Globals, environment: str) -> _Standing:
         id_ = campaign_id(intent)
         if not id_ or intent is None:
             return _Standing(root, place, keeping, manifest, None, "", False, keeping.campaign())
-        is_here = keeping.knows(intent.id) or Copies(state, id_).bring(keeping, intent.id)
+        copies = Copies(state, id_)
+        is_here = keeping.knows(intent.id) or copies.bring(keeping, intent.id)
+        said = copies.is_waiting(intent.id), copies.wants_pause()
     last = keeping.campaign() if is_here else None
-    return _Standing(root, place, keeping, manifest, intent, id_, is_worked_on(intent, USUAL), last)
+    return _Standing(root, place, keeping, manifest, intent, id_, is_worked_on(intent, USUAL), last, *said)
 
 
 def _environment(settings: Globals, root: Path, environment: str, keeping: Keeping) -> Environment | None:
@@ -259,6 +290,24 @@ def _kept(standing: _Standing) -> Campaign | None:
             "phones that were switched may just have been told, and are told once more in 2 minutes"
         )
     return standing.last
+
+
+def _is_paused(standing: _Standing) -> bool:
+    """Whether a person paused what stands: by a wish that no run has heard yet, or by one that a run has."""
+    from offhook.rollout.campaign.progress import PAUSED
+
+    return standing.is_pause_wanted or (standing.last is not None and standing.keeping.progress().condition == PAUSED)
+
+
+def _as_it_stands(standing: _Standing, progress: Progress) -> list[Row]:
+    """What the state knows of a campaign beyond its journal: that it is not released, or that a person wants a rest."""
+    from offhook.rollout.campaign.progress import PAUSED, RUNNING
+    from offhook.rollout.campaign.rows import Row
+    from offhook.rollout.running.run import unreleased
+
+    if progress.condition == RUNNING and standing.is_pause_wanted and not standing.is_worked_on:
+        return [Row(PAUSED, why="a person paused it")]
+    return unreleased(progress)
 
 
 def _ended_elsewhere(campaign: Campaign, manifest: Manifest, progress: Progress) -> list[Row]:

@@ -1,7 +1,9 @@
 """What a campaign leaves in its environment's state: a copy, when a run ends, for other machines; and a person's wish.
 
 A copy lies under the id of the run that left it, and the state's head names the last run: whoever finds the one under
-the other knows that nobody has gone on since. A run that was killed leaves none.
+the other knows that nobody has gone on since. A run that was killed leaves none. Beside it lies whether that run only
+waited for a maintenance window: machines may go on with such a one. A person's wish that the campaign rests is under no
+run: it lasts until a person goes on.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from offhook.rollout.running.journal import Busy, damaged, locked, parse
 from offhook.rollout.running.keeping import CAMPAIGN, JOURNAL, Keeping, parse_campaign
 
 _PAUSE = "pause"
+_WINDOW = "window"
 _FOLDER = "campaigns"
 
 
@@ -54,18 +57,30 @@ class Copies:
         for name in (CAMPAIGN, JOURNAL):
             self.state.write(self._path(run, name), (keeping.folder / name).read_bytes())
 
-    def forget(self, run: str) -> None:
-        """Delete what a run left, and what a person wished of it: another one knows more, or the campaign is done."""
-        self.state.delete([*(self._path(run, name) for name in (JOURNAL, CAMPAIGN)), self._path(_PAUSE)])
+    def forget(self, run: str, *, wish: bool = True) -> None:
+        """Delete what a run left: another one knows more, or the campaign is done; and what a person wished of it."""
+        left = [self._path(run, name) for name in (JOURNAL, CAMPAIGN, _WINDOW)]
+        self.state.delete([*left, self._path(_PAUSE)] if wish else left)
+
+    def say_waiting(self, run: str) -> None:
+        """Say that a run ended only because a maintenance window is waited for."""
+        self.state.write(self._path(run, _WINDOW), b"")
+
+    def is_waiting(self, run: str) -> bool:
+        """Tell whether a run said that; where the state cannot be asked, it did not."""
+        return self._has(run, _WINDOW)
 
     def ask_for_pause(self) -> None:
-        """Leave the wish that the run that is under way, wherever it is, lets the campaign rest."""
+        """Leave the wish that the campaign rests, whatever run is under way, until a person goes on with it."""
         self.state.write(self._path(_PAUSE), b"")
 
     def wants_pause(self) -> bool:
         """Tell whether somebody left that wish; where the state cannot be asked, nobody did."""
+        return self._has(_PAUSE)
+
+    def _has(self, *names: str) -> bool:
         with suppress(OffhookError):
-            return self.state.read(self._path(_PAUSE)) is not None
+            return self.state.read(self._path(*names)) is not None
         return False
 
     def _path(self, *names: str) -> str:

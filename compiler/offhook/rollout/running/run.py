@@ -39,6 +39,7 @@ from offhook.rollout.campaign.next import resume as rows_of_resume
 from offhook.rollout.campaign.progress import (
     ENDED,
     PAUSED,
+    RESUMED,
     REVERTING,
     RUNNING,
     STOPPED,
@@ -65,7 +66,7 @@ class Desk:
     """Whoever runs a campaign: where it is kept, what it looks with and tells by, and whom it tells how it goes.
 
     `look` and `route` are None where nobody looks, or is told. `leaves` says that the run ends where only a maintenance
-    window is waited for.
+    window is waited for, `heeds_pause` that a person's wish for a pause, left before, is not taken back by this run.
     """
 
     keeping: Keeping
@@ -76,13 +77,17 @@ class Desk:
     show: Callable[[Progress, Action], None] = lambda progress, action: None
     files: FilesProgress = lambda step, done, of: None
     leaves: bool = False
+    heeds_pause: bool = False
     processes: int = 1
     patience: Patience = USUAL
 
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """What a run came to. `release` is 0 where nothing was released: the campaign stands, and `why` says why."""
+    """What a run came to. `release` is 0 where nothing was released: the campaign stands, and `why` says why.
+
+    `refusal` is what the world refused in mid-run.
+    """
 
     campaign: Campaign
     progress: Progress
@@ -91,6 +96,7 @@ class Ran:
     interrupted: bool = False
     reverted: bool = False
     is_waiting: bool = False
+    refusal: OffhookError | None = None
     warnings: tuple[str, ...] = field(default=())
 
 
@@ -228,7 +234,7 @@ def _run(
             hold_of(prepared, patience=desk.patience, say=desk.warn, campaign=name, commit=campaign.commit, run=run)
         )
         if former:
-            copies.forget(former)
+            copies.forget(former, wish=not desk.heeds_pause)
         stack.enter_context(_copied(copies, desk.keeping, hold, journal, run))
         journal.add(rows)
         journal.sync()
@@ -239,17 +245,48 @@ def _run(
         try:
             publication.upload()
             action = drive(plan, progress, journal, hands, listening=listening, clock=clock)
-        except KeyboardInterrupt:
-            return Ran(campaign, progress, "it was interrupted", interrupted=True)
-        if not isinstance(action, Done):
-            waits = isinstance(action, Wait) and progress.condition == RUNNING
-            return Ran(campaign, progress, action.why, is_waiting=waits)
-        journal.compact(list(progress.rows()))
-        release = _finish(prepared, publication, campaign, is_revert=name != campaign.id)
+            if not isinstance(action, Done):
+                waits = isinstance(action, Wait) and progress.condition == RUNNING
+                if waits:
+                    copies.say_waiting(run)
+                return Ran(campaign, progress, action.why, is_waiting=waits)
+            journal.compact(list(progress.rows()))
+            release = _finish(prepared, publication, campaign, is_revert=name != campaign.id)
+        except (KeyboardInterrupt, OffhookError) as error:
+            if hold.head.intent is None:  # it is released
+                raise
+            return _broken_off(error, campaign, progress, journal, hands, clock)
         with suppress(OffhookError):  # a wish that came too late harms nobody
             copies.forget(run)
         warnings += filter(None, [record_waiting(prepared.root, prepared.state, hold.head)])
     return Ran(campaign, progress, action.why, release, reverted=name != campaign.id, warnings=tuple(warnings))
+
+
+def _broken_off(
+    error: KeyboardInterrupt | OffhookError,
+    campaign: Campaign,
+    progress: Progress,
+    journal: Journal,
+    hands: RealHands,
+    clock: Callable[[], float],
+) -> Ran:
+    """What a run came to that a person, or the world, ended; answers that had come by then are taken."""
+    with suppress(OffhookError):
+        rows = hands.news(0.0, clock())
+        progress.take(rows)
+        journal.add(rows)
+        journal.sync()
+    progress.take(unreleased(progress))
+    if isinstance(error, OffhookError):
+        return Ran(campaign, progress, error.message, refusal=error)
+    return Ran(campaign, progress, "it was interrupted", interrupted=True)
+
+
+def unreleased(progress: Progress) -> list[Row]:
+    """Return what is to be said of a campaign whose waves are done while its release is not in place."""
+    if progress.condition != ENDED:
+        return []
+    return [Row(REVERTING if progress.reverted else RESUMED, why=f"{progress.why}, and it is not released yet")]
 
 
 def _former_run(prepared: Prepared, campaign: Campaign, keeping: Keeping) -> str:
@@ -263,8 +300,8 @@ def _former_run(prepared: Prepared, campaign: Campaign, keeping: Keeping) -> str
 
 
 def _heard(copies: Copies) -> Callable[[], bool]:
-    """Whether a person wants a pause: the state is asked every other second."""
-    asked = time.monotonic()
+    """Whether a person wants a pause: the state is asked at once, and every other second."""
+    asked = -_HEAR_S
 
     def heard() -> bool:
         nonlocal asked
