@@ -483,8 +483,10 @@ def test_a_revert_touches_only_who_was_switched(tmp_path: Path, layout: str) -> 
         works.password = "another-password"
         phones.status = lambda who: 200
         told = len(phones.told)
-        done = works.run("rollout", "revert", "lab")
+        done = clone(works, "there").run("rollout", "revert", "lab")
         assert (done.returncode, phones.users()[told:]) == (0, [user(switched)])
+        report = works.report("rollout", "status", "lab")[1]
+        assert (report["condition"], report["reverted"], on_new(report)) == ("ended", True, set())
         assert "3 phones that this rollout did not switch" in done.stderr
         after = works.texts()
         assert [number for number in before if after[number] != before[number]] == [switched]

@@ -8,6 +8,8 @@ run: it lasts until a person goes on.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -17,6 +19,7 @@ from offhook.rollout.running.files import replace_file
 from offhook.rollout.running.journal import Busy, damaged, locked, parse
 from offhook.rollout.running.keeping import CAMPAIGN, JOURNAL, Keeping, parse_campaign
 
+_HEAR_S = 2.0
 _PAUSE = "pause"
 _WINDOW = "window"
 _FOLDER = "campaigns"
@@ -77,6 +80,19 @@ class Copies:
     def wants_pause(self) -> bool:
         """Tell whether somebody left that wish; where the state cannot be asked, nobody did."""
         return self._has(_PAUSE)
+
+    def heard(self) -> Callable[[], bool]:
+        """Return what tells that of a run that goes on: the state is asked at once, and every other second."""
+        asked = -_HEAR_S
+
+        def heard() -> bool:
+            nonlocal asked
+            if time.monotonic() - asked < _HEAR_S:
+                return False
+            asked = time.monotonic()
+            return self.wants_pause()
+
+        return heard
 
     def _has(self, *names: str) -> bool:
         with suppress(OffhookError):

@@ -9,7 +9,6 @@ switches what it holds back.
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -29,17 +28,14 @@ from offhook.publish.carry.carrying import (
 from offhook.publish.carry.cloudfront import invalidate
 from offhook.publish.carry.publication import Progress as FilesProgress
 from offhook.publish.carry.publication import Publication
-from offhook.publish.plan.partial import staying, without
 from offhook.publish.plan.prepared import Prepared
 from offhook.publish.releases.recording import record_waiting, released_by
 from offhook.publish.state.head import read_head
 from offhook.publish.state.hold import SOONER, Hold, Lost, Patience
-from offhook.review.words import count
 from offhook.rollout.campaign.next import resume as rows_of_resume
 from offhook.rollout.campaign.progress import (
     ENDED,
     PAUSED,
-    RESUMED,
     REVERTING,
     RUNNING,
     STOPPED,
@@ -54,11 +50,10 @@ from offhook.rollout.running.hands import Look, RealHands
 from offhook.rollout.running.journal import Journal
 from offhook.rollout.running.keeping import Campaign, Keeping
 from offhook.rollout.running.planning import Manner
-from offhook.rollout.running.standing import campaign_of, switched_by
+from offhook.rollout.running.standing import campaign_of, only_switched, unreleased
 from offhook.rollout.running.teller import Route, Teller
 
 USUAL = Patience()
-_HEAR_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,30 +169,12 @@ def revert(prepared: Prepared, plan: Plan, campaign: Campaign, desk: Desk) -> Ra
 
     `prepared` publishes the release before it, with today's secrets.
     """
-    prepared = _only_switched(prepared, campaign, desk)
+    prepared = only_switched(prepared, campaign, desk.keeping, desk.warn)
 
     def rows(progress: Progress, now: float) -> list[Row]:
         return [] if progress.reverted else [Row(REVERTING, at=now, why="a person reverted it")]
 
     return _run(prepared, plan, campaign, desk, campaign.id + REVERT, rows)
-
-
-def _only_switched(prepared: Prepared, campaign: Campaign, desk: Desk) -> Prepared:
-    """The publish that goes back, without phones that this campaign did not switch and that come out otherwise today.
-
-    Both tell who was switched: the state's head, and the journal. When all are, the last step may have begun, which
-    writes what is left.
-    """
-    switched = switched_by(prepared.state, prepared.before.head.intent)
-    switched |= {mac for mac, one in desk.keeping.progress().phones.items() if one.to}
-    unsure = prepared.leftover.files if switched >= campaign.targets.keys() else ()
-    stay = staying(prepared, switched, unsure=unsure)
-    if stay:
-        desk.warn(
-            f"{count(len(stay), 'phone')} that this rollout did not switch would have other settings than before "
-            "(a secret has changed) and keep their files: the next deploy stages them"
-        )
-    return without(prepared, stay, unsure=unsure)
 
 
 def _nothing(prepared: Prepared, plan: Plan, warnings: tuple[str, ...]) -> Ran:
@@ -241,7 +218,7 @@ def _run(
         progress.take(rows)
         publication = begin(prepared, hold, processes=desk.processes, progress=desk.files)
         hands = RealHands(plan, publication, desk.look, teller, desk.watch, desk.warn, clock)
-        listening = Listening(_heard(copies), desk.show, desk.leaves)
+        listening = Listening(copies.heard(), desk.show, desk.leaves)
         try:
             publication.upload()
             action = drive(plan, progress, journal, hands, listening=listening, clock=clock)
@@ -282,13 +259,6 @@ def _broken_off(
     return Ran(campaign, progress, "it was interrupted", interrupted=True)
 
 
-def unreleased(progress: Progress) -> list[Row]:
-    """Return what is to be said of a campaign whose waves are done while its release is not in place."""
-    if progress.condition != ENDED:
-        return []
-    return [Row(REVERTING if progress.reverted else RESUMED, why=f"{progress.why}, and it is not released yet")]
-
-
 def _former_run(prepared: Prepared, campaign: Campaign, keeping: Keeping) -> str:
     """The last run of a campaign that stands, "" where it begins. Raises Lost where the journal here is not its own."""
     intent = prepared.before.head.intent
@@ -297,20 +267,6 @@ def _former_run(prepared: Prepared, campaign: Campaign, keeping: Keeping) -> str
     if not keeping.knows(intent.id):
         raise Lost(f"{intent.owner} went on with this rollout meanwhile", hint="look at its status, and run this again")
     return intent.id
-
-
-def _heard(copies: Copies) -> Callable[[], bool]:
-    """Whether a person wants a pause: the state is asked at once, and every other second."""
-    asked = -_HEAR_S
-
-    def heard() -> bool:
-        nonlocal asked
-        if time.monotonic() - asked < _HEAR_S:
-            return False
-        asked = time.monotonic()
-        return copies.wants_pause()
-
-    return heard
 
 
 def _finish(prepared: Prepared, publication: Publication, campaign: Campaign, *, is_revert: bool) -> int:
