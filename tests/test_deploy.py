@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 import urllib.request
@@ -28,14 +29,16 @@ import repositories
 import sip_peers
 from deploys import Works, mac, user
 from labs import OFFHOOK
+from offhook.cli.main import main
 from offhook.problem import OffhookError
 from offhook.publish.plan.gate import choose_fleet
 from offhook.publish.plan.prepared import Prepared, prepare
 from offhook.publish.releases.outcomes import outcomes_of
 from offhook.publish.releases.records import read_releases
 from offhook.rollout.campaign.progress import Progress
-from offhook.rollout.campaign.steps import Action
+from offhook.rollout.campaign.steps import Action, Wait
 from offhook.rollout.routes.table import notify_of, open_route
+from offhook.rollout.running import run
 from offhook.rollout.running.keeping import keeping_of
 from offhook.rollout.running.planning import Manner, changing, plan_of
 from offhook.rollout.running.run import Desk, Ran, go_on, start
@@ -221,8 +224,8 @@ def test_clones_take_turns(tmp_path: Path) -> None:
         assert len(phones.told) == len(set(phones.users())) == len(here.has("2")) == 12
         for works in (here, there):
             assert len(on_new(works.report("rollout", "status", "lab")[1])) == 12
-        code, report = there.report("rollout", "revert", "lab")
-        assert (code, on_new(report), here.has("2")) == (0, set(), set())
+        code, report = there.report("rollout", "revert", "lab")  # all are back, and none took its NOTIFY
+        assert (code, report["condition"], on_new(report), here.has("2")) == (1, "ended", set(), set())
         assert len(phones.told) == 24
 
 
@@ -343,6 +346,87 @@ def test_what_nobody_works_on_says_so(tmp_path: Path) -> None:
         assert len(phones.told) == 1
 
 
+def test_answers_that_came_are_kept_when_it_is_interrupted(tmp_path: Path) -> None:
+    with farm() as phones:
+        works = Works(tmp_path, phones.port, count=3, waves=[{"rest": True}], gate={"wait": "1 h"})
+        works.commit("2")
+
+        def show(progress: Progress, action: Action) -> None:
+            if isinstance(action, Wait) and progress.of(mac(1)).sends:
+                time.sleep(0.5)  # they answer
+                raise KeyboardInterrupt
+
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in works.environment().items():
+                patch.setenv(name, value)
+            ran = run_here(works, show)
+        assert (ran.interrupted, len(phones.told)) == (True, 3)
+        for progress in (ran.progress, keeping_of(works.root, "lab").progress()):
+            assert {progress.of(mac(number)).state for number in range(1, 4)} == {"answered"}
+        report = works.report("rollout", "status", "lab")[1]
+        assert (report["condition"], report["waits"]) == ("running", "")  # a person did that: no machine goes on
+
+
+@pytest.mark.parametrize("what", ["served", "served.offhook-state"])
+def test_what_is_refused_in_mid_run_is_reported(tmp_path: Path, what: str) -> None:
+    with farm() as phones:
+        works = Works(tmp_path, phones.port, count=4, waves=[{"phones": 1}, {"rest": True}], gate={"wait": "4 s"})
+        works.commit("2")
+        metrics = tmp_path / "offhook.prom"
+        process = works.start("deploy", "lab", "--format", "json", "--metrics", str(metrics))
+        wait_for(lambda: phones.told)
+        wait_for(lambda: works.report("rollout", "status", "lab")[1]["waves"][0]["answered"])
+        (tmp_path / what).rename(tmp_path / "away")
+        (tmp_path / what).write_text("no folder")
+        out, err = process.communicate(timeout=60)
+        report = json.loads(out)
+        assert (process.returncode, report["condition"], report["worked_on"]) == (1, "running", False)
+        assert report["why"] in err
+        assert 'offhook_rollout_worked_on{environment="lab"} 0' in metrics.read_text()
+        (tmp_path / what).unlink()
+        (tmp_path / "away").rename(tmp_path / what)
+        assert len(on_new(works.report("rollout", "status", "lab")[1])) in (1, 4)
+        assert (works.run("rollout", "resume", "lab").returncode, len(phones.told)) == (0, 4)
+
+
+@pytest.mark.parametrize("verb", ["deploy", "revert"])
+def test_killed_before_its_release_it_is_not_done(tmp_path: Path, verb: str) -> None:
+    """Every wave is done, or every phone is back, and the manifest is not in its place."""
+    with farm(lambda who: 403 if verb == "revert" else 200) as phones:
+        works = Works(tmp_path, phones.port, count=2, waves=[{"rest": True}], failures=0)
+        works.commit("2")
+        if verb == "revert":
+            assert works.run("deploy", "lab").returncode == 1
+            phones.status = lambda who: 200
+        words = ["deploy", "lab"] if verb == "deploy" else ["rollout", "revert", "lab"]
+        killed_before_its_release(works, words)
+        code, report = works.report("rollout", "status", "lab")
+        condition = "running" if verb == "deploy" else "reverting"
+        assert (code, report["condition"], report["waits"], report["worked_on"]) == (1, condition, "", False)
+        said = works.run("rollout", "status", "lab").stdout
+        assert "is not released yet" in said
+        on = "resume" if verb == "deploy" else "revert"
+        assert f"offhook rollout {on} lab" in said
+        assert works.run("rollout", on, "lab").returncode == 0
+        assert (len(works.has("2")), len(phones.told)) == ((2, 2) if verb == "deploy" else (0, 4))
+        assert works.run("rollout", "status", "lab").returncode == 0
+
+
+def killed_before_its_release(works: Works, words: list[str]) -> None:
+    """Run offhook in a child that is killed where it would write what is left, and release."""
+
+    def work() -> None:
+        os.environ.update(works.environment())
+        run._finish = lambda *args, **kwargs: os.kill(os.getpid(), signal.SIGKILL)
+        sys.argv = ["offhook", "-C", str(works.root), *words]
+        main()
+
+    child = multiprocessing.get_context("fork").Process(target=work)
+    child.start()
+    child.join(60)
+    assert child.exitcode == -signal.SIGKILL
+
+
 def test_a_lost_journal(tmp_path: Path) -> None:
     """The machine is gone, with its journal: the state's head still tells who was switched."""
     with farm() as phones:
@@ -401,8 +485,10 @@ def test_a_revert_touches_only_who_was_switched(tmp_path: Path, layout: str) -> 
         works.password = "another-password"
         phones.status = lambda who: 200
         told = len(phones.told)
-        done = works.run("rollout", "revert", "lab")
+        done = clone(works, "there").run("rollout", "revert", "lab")
         assert (done.returncode, phones.users()[told:]) == (0, [user(switched)])
+        report = works.report("rollout", "status", "lab")[1]
+        assert (report["condition"], report["reverted"], on_new(report)) == ("ended", True, set())
         assert "3 phones that this rollout did not switch" in done.stderr
         after = works.texts()
         assert [number for number in before if after[number] != before[number]] == [switched]
@@ -470,8 +556,20 @@ def test_windows_are_left_and_found_again(tmp_path: Path) -> None:
         planned = json.loads(works.run("deploy", "lab", "--dry-run", "--format", "json").stdout)
         assert 2 * 3600 - 60 <= planned["forecast"]["waves"][0]["begins_in_s"] <= 3 * 3600
         code, report = works.report("deploy", "lab", "--leave")
-        assert (code, report["condition"], works.has("2")) == (0, "running", set())
+        assert (code, report["condition"], report["waits"], works.has("2")) == (0, "running", "window", set())
+        assert "is not done: it waits for a maintenance window" in works.run("rollout", "status", "lab").stdout
         assert works.report("rollout", "resume", "lab", "--leave")[0] == 0
+        there = clone(works, "there")
+        assert there.report("rollout", "status", "lab")[1]["waits"] == "window"
+        # a pause lasts until a person goes on, whoever works on it meanwhile
+        assert there.run("rollout", "pause", "lab").returncode == 0
+        report = works.report("rollout", "status", "lab")[1]
+        assert (report["condition"], report["waits"], report["why"]) == ("paused", "", "a person paused it")
+        left = works.run("rollout", "resume", "lab", "--leave", "--unless-paused")
+        assert (left.returncode, "a person paused this rollout" in left.stdout) == (0, True)
+        assert works.report("rollout", "status", "lab")[1]["condition"] == "paused"
+        assert works.report("rollout", "resume", "lab", "--leave")[0] == 0
+        assert works.report("rollout", "resume", "lab", "--leave", "--unless-paused")[1]["waits"] == "window"
         assert works.report("rollout", "revert", "lab")[0] == 0
         code, _ = works.report("deploy", "lab", "--now")
         assert (code, len(works.has("2")), len(phones.told)) == (0, 12, 12)

@@ -6,22 +6,25 @@
 #   PLAN         the file that plan.sh made; "" to go on
 #   OUT          where deploy.txt is written
 #
-# A rollout that has stopped or is paused stays as it is: `offhook rollout` is a person's to say. So is one whose journal
-# went with a runner that was killed: that fails, so that somebody hears of it.
+# A rollout that has stopped or is paused stays as it is: `offhook rollout` is a person's to say. So is one that was
+# interrupted, or whose runner was killed: that fails, so that somebody hears of it.
 set -euo pipefail
 : "${ENVIRONMENT:?}" "${OUT:?}"
 source "$(dirname "$0")/guarded.sh"
 mkdir -p "$OUT"
 cd "${FLEET:-.}"
 
-# What to do with the rollout that stands: "go on" for one that was left, "" for none that this may go on with.
+# What to do with the rollout that stands: "go on" for one that was left for a window, "" where there is nothing to do.
 waiting() {
   local status
   # it ends with 1 where nobody works on a rollout, and says so
   status=$(offhook rollout status "$ENVIRONMENT" --format json 2> "$OUT/status.txt") || true
   if [[ -s $OUT/status.txt ]]; then guarded cat "$OUT/status.txt" >&2; fi
-  if [[ $status == *'"condition": "running"'* && $status != *'"worked_on": true'* ]]; then
+  if [[ $status == *'"waits": "window"'* ]]; then
     echo "go on"
+  elif [[ $status == *'"condition": "running"'* && $status != *'"worked_on": true'* ]]; then
+    echo "the rollout to $ENVIRONMENT was interrupted, and is not done: offhook rollout resume, or revert" >&2
+    return 1
   else
     [[ -n $status ]] || grep -q "no rollout to\|works on a rollout" "$OUT/status.txt"
   fi

@@ -50,8 +50,9 @@ def desk_of(
     leave: bool,
     show: Callable[[Progress, Action], None],
     judges: bool = True,
+    heeds_pause: bool = False,
 ) -> Desk:
-    """Return what a campaign is run with; `judges` says that gates are passed.
+    """Return what a campaign is run with; `judges` says that gates are passed; `heeds_pause` as a `Desk` has it.
 
     Raises OffhookError where a password cannot be opened, and where a gate asks who fetched and nobody can tell.
     """
@@ -91,6 +92,7 @@ def desk_of(
         warn,
         show,
         leaves=leave,
+        heeds_pause=heeds_pause,
         processes=available_processes(),
     )
 
@@ -184,8 +186,11 @@ class Screen:
 
 
 def ended(ran: Ran, root: Path, screen: Screen, style: str) -> int:
-    """Report what a run came to, add its outcomes to the release's record, and return the exit code."""
-    from offhook.review.rollout import FORMATS
+    """Report what a run came to, add its outcomes to the release's record, and return the exit code.
+
+    What the world refused in mid-run is raised after the report.
+    """
+    from offhook.review.rollout import FORMATS, WINDOW
     from offhook.rollout.running.recorded import record_outcomes
 
     screen.end(ran.progress)
@@ -193,7 +198,10 @@ def ended(ran: Ran, root: Path, screen: Screen, style: str) -> int:
         warn(warning)
     if warning := record_outcomes(root, ran):
         warn(warning)
-    click.echo(FORMATS[style](ran.campaign, ran.progress, why=ran.why))
+    click.echo(FORMATS[style](ran.campaign, ran.progress, why=ran.why, waits=WINDOW if ran.is_waiting else ""))
+    if ran.refusal is not None:
+        raise ran.refusal
     if ran.interrupted:
         return INTERRUPTED
-    return DONE if ran.release or ran.is_waiting else PROBLEMS
+    is_untold = ran.reverted and any(one.has_failed for one in ran.progress.phones.values())
+    return DONE if (ran.release and not is_untold) or ran.is_waiting else PROBLEMS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,19 +11,13 @@ import click
 
 from offhook.cli.campaigns import Screen, desk_of, ended, former_of, run_options
 from offhook.cli.codes import DONE, PROBLEMS
-from offhook.cli.options import cached, show_problems, warn
+from offhook.cli.options import cached
 from offhook.cli.publish import prepared_by
 from offhook.cli.run import Globals
+from offhook.cli.standing import as_it_stands, is_paused, kept, nothing_stands, resting, standing_of
 
 if TYPE_CHECKING:
-    from offhook.compile import Fleet
-    from offhook.model import Environment
-    from offhook.publish.places import Place
     from offhook.publish.state.head import Intent
-    from offhook.publish.state.manifest import Manifest
-    from offhook.rollout.campaign.progress import Progress
-    from offhook.rollout.campaign.rows import Row
-    from offhook.rollout.running.keeping import Campaign, Keeping
 
 _PAUSED_S = 0.5
 
@@ -39,23 +33,25 @@ def rollout() -> None:
 @click.pass_obj
 def status(settings: Globals, environment: str, style: str) -> int:
     """Say how far the rollout to ENV is: wave by wave, and who failed and why. Ends with 1 where it stands."""
-    from offhook.review.rollout import FORMATS, metrics
+    from offhook.review.rollout import FORMATS, WINDOW, metrics
     from offhook.rollout.campaign.progress import ENDED, REVERTING, RUNNING
 
-    standing = _standing(settings, environment)
+    standing = standing_of(settings, environment)
     campaign = standing.last
     if campaign is None:
-        raise _nothing(environment, standing)
+        raise nothing_stands(environment, standing)
     progress = standing.keeping.progress()
-    if standing.intent is None and progress.condition != ENDED:
-        if not progress.phones:  # it asked for the environment, and never had it
-            raise _nothing(environment, standing)
-        progress.take(_ended_elsewhere(campaign, standing.manifest, progress))
-    works = standing.is_worked_on
+    if standing.intent is None and progress.condition != ENDED and not progress.phones:
+        # it asked for the environment, and never had it
+        raise nothing_stands(environment, standing)
+    works, rows = standing.is_worked_on, as_it_stands(standing, progress)
+    progress.take(rows)
+    why = progress.why if rows else ""
+    waits = WINDOW if standing.is_waiting and progress.condition == RUNNING and not works else ""
     if style == "prometheus":
         click.echo(metrics(campaign, progress, worked_on=works), nl=False)
     else:
-        click.echo(FORMATS[style](campaign, progress, worked_on=works))
+        click.echo(FORMATS[style](campaign, progress, why=why, worked_on=works, waits=waits))
     is_fine = progress.condition == ENDED or (works and progress.condition in (RUNNING, REVERTING))
     return DONE if is_fine else PROBLEMS
 
@@ -64,7 +60,9 @@ def status(settings: Globals, environment: str, style: str) -> int:
 @click.argument("environment", metavar="ENV")
 @click.pass_obj
 def pause(settings: Globals, environment: str) -> int:
-    """Let the rollout to ENV rest where it is, whoever works on it: nobody else is switched before `rollout resume`."""
+    """Let the rollout to ENV rest where it is, whoever works on it, or will: nobody else is switched before a person's
+    `rollout resume`.
+    """
     import time
 
     from offhook.problem import OffhookError
@@ -74,20 +72,22 @@ def pause(settings: Globals, environment: str) -> int:
     from offhook.rollout.running.run import USUAL
     from offhook.rollout.running.standing import is_reverting
 
-    standing = _standing(settings, environment)
+    standing = standing_of(settings, environment)
     intent = standing.intent
     if intent is None:
-        raise _nothing(environment, standing)
-    if not standing.is_worked_on:
-        click.echo(f"{environment}: nobody works on this rollout: it rests until offhook rollout resume {environment}")
-        return DONE
+        raise nothing_stands(environment, standing)
     if is_reverting(intent):
         raise OffhookError(
             f"{intent.owner} takes this rollout to {environment} back, and that is not paused",
-            hint="Ctrl-C there ends it; offhook rollout revert goes on with it",
+            hint=f"{'Ctrl-C there ends it; ' * standing.is_worked_on}"
+            f"offhook rollout revert {environment} goes on with it",
         )
     with closing(standing.place.open_state()) as state:
-        Copies(state, standing.id).ask_for_pause()
+        Copies(state, standing.id).ask_for_pause()  # also where nobody seems to work: that goes by another's clock
+        if not standing.is_worked_on:
+            nobody = f"{environment}: nobody works on this rollout"
+            click.echo(f"{nobody}: it rests until offhook rollout resume {environment}")
+            return DONE
         now: Intent | None = intent
         while now is not None and now.id == intent.id and is_worked_on(now, USUAL):
             time.sleep(_PAUSED_S)
@@ -101,10 +101,22 @@ def pause(settings: Globals, environment: str) -> int:
 
 @rollout.command()
 @click.argument("environment", metavar="ENV")
+@click.option("--unless-paused", "heeds_pause", is_flag=True, help="For machines: leave what a person paused.")
 @run_options
 @click.pass_obj
-def resume(settings: Globals, environment: str, leave: bool, ca: Path | None, metrics: Path | None, style: str) -> int:
-    """Go on with the rollout to ENV. Failures so far are forgiven; a gate that was not passed is waived."""
+def resume(
+    settings: Globals,
+    environment: str,
+    heeds_pause: bool,
+    leave: bool,
+    ca: Path | None,
+    metrics: Path | None,
+    style: str,
+) -> int:
+    """Go on with the rollout to ENV. Failures so far are forgiven; a gate that was not passed is waived.
+
+    A pause that somebody asked for is over then; with --unless-paused it is not, and that ends with 0.
+    """
     from offhook.publish.plan.gate import choose_fleet
     from offhook.publish.plan.limits import parse_allowance
     from offhook.publish.plan.saved_plan import identity
@@ -112,11 +124,14 @@ def resume(settings: Globals, environment: str, leave: bool, ca: Path | None, me
     from offhook.rollout.running.run import being_reverted, go_on
     from offhook.rollout.running.standing import is_reverting, recover
 
-    standing = _standing(settings, environment)
-    intent = _resting(environment, standing)
+    standing = standing_of(settings, environment)
+    intent = resting(environment, standing)
     if is_reverting(intent):
         raise being_reverted(environment)
-    campaign = _kept(standing)
+    if heeds_pause and is_paused(standing):
+        click.echo(f"{environment}: a person paused this rollout: it rests until offhook rollout resume {environment}")
+        return DONE
+    campaign = kept(standing)
     commit = intent.commit or None
     root = standing.root
     fleet = cached(settings, root, lambda store: choose_fleet(root, environment, commit, store=store))
@@ -133,7 +148,9 @@ def resume(settings: Globals, environment: str, leave: bool, ca: Path | None, me
             campaign = recover(prepared, plan, standing.keeping, intent, opened=opened)
         plan = replace(plan_of(prepared, campaign.targets, manner), waves=campaign.waves)
         screen = Screen(quiet=settings.quiet, metrics=metrics)
-        desk = desk_of(settings, prepared, standing.keeping, manner, ca=ca, leave=leave, show=screen)
+        desk = desk_of(
+            settings, prepared, standing.keeping, manner, ca=ca, leave=leave, show=screen, heeds_pause=heeds_pause
+        )
         screen.about(campaign)
         return ended(go_on(prepared, plan, campaign, desk, opened=opened), root, screen, style)
 
@@ -151,8 +168,8 @@ def revert(settings: Globals, environment: str, leave: bool, ca: Path | None, me
     from offhook.rollout.running.run import revert as go_back
     from offhook.rollout.running.standing import recover
 
-    standing = _standing(settings, environment)
-    intent = _resting(environment, standing)
+    standing = standing_of(settings, environment)
+    intent = resting(environment, standing)
     root, manifest = standing.root, standing.manifest
     if not manifest.release or not manifest.commit:
         raise OffhookError(
@@ -161,7 +178,7 @@ def revert(settings: Globals, environment: str, leave: bool, ca: Path | None, me
         )
     commit = intent.commit or None
     today = cached(settings, root, lambda store: choose_fleet(root, environment, commit, store=store))
-    campaign = _kept(standing)
+    campaign = kept(standing)
     if campaign is None:
         with closing(prepared_by(settings, root, today, reviewed=True)) as new:
             plan = plan_of(new, changing(new, former_of(settings, new)), Manner())
@@ -177,116 +194,3 @@ def revert(settings: Globals, environment: str, leave: bool, ca: Path | None, me
         screen.about(campaign)
         desk = desk_of(settings, prepared, standing.keeping, manner, ca=ca, leave=leave, show=screen, judges=False)
         return ended(go_back(prepared, plan, campaign, desk), root, screen, style)
-
-
-@dataclass(frozen=True, slots=True)
-class _Standing:
-    """An environment: its fleet's root, what is released there, and the campaign that stands on it, if one does.
-
-    `last` is the campaign whose journal is here: the one that stands, or, where none does, the last one of this clone.
-    """
-
-    root: Path
-    place: Place
-    keeping: Keeping
-    manifest: Manifest
-    intent: Intent | None
-    id: str
-    is_worked_on: bool
-    last: Campaign | None
-
-
-def _standing(settings: Globals, environment: str) -> _Standing:
-    """How an environment stands; a campaign that another clone went on with is brought here."""
-    from offhook.publish.carry.carrying import campaign_id
-    from offhook.publish.places import place_of
-    from offhook.publish.state.head import read_released
-    from offhook.publish.state.hold import is_worked_on
-    from offhook.rollout.running.copies import Copies
-    from offhook.rollout.running.keeping import keeping_of
-    from offhook.rollout.running.run import USUAL
-    from offhook.source import find_root
-
-    root = find_root(settings.directory, None)
-    keeping = keeping_of(root, environment)
-    place = place_of(root, _environment(settings, root, environment, keeping), environment)
-    with closing(place.open_state()) as state:
-        before, manifest = read_released(state)
-        intent = before.head.intent
-        id_ = campaign_id(intent)
-        if not id_ or intent is None:
-            return _Standing(root, place, keeping, manifest, None, "", False, keeping.campaign())
-        is_here = keeping.knows(intent.id) or Copies(state, id_).bring(keeping, intent.id)
-    last = keeping.campaign() if is_here else None
-    return _Standing(root, place, keeping, manifest, intent, id_, is_worked_on(intent, USUAL), last)
-
-
-def _environment(settings: Globals, root: Path, environment: str, keeping: Keeping) -> Environment | None:
-    """What the fleet says of an environment; where HEAD is too broken to say it, what the rollout's commit said."""
-    from offhook.publish.plan.gate import choose_fleet
-
-    fleet: Fleet = cached(settings, root, lambda store: choose_fleet(root, environment, None, store=store))
-    if fleet.environment is not None or not fleet.has_errors:
-        return fleet.environment
-    last = keeping.campaign()
-    if last is None or not last.commit:
-        show_problems(fleet.problems, quiet=settings.quiet)
-        return None
-    return cached(settings, root, lambda store: choose_fleet(root, environment, last.commit, store=store)).environment
-
-
-def _resting(environment: str, standing: _Standing) -> Intent:
-    """The rollout that stands. Raises OffhookError where none does, or a run is at it."""
-    from offhook.problem import OffhookError
-    from offhook.rollout.running.run import USUAL
-
-    if standing.intent is None:
-        raise _nothing(environment, standing)
-    if standing.is_worked_on:
-        raise OffhookError(
-            f"{standing.intent.owner} works on this rollout to {environment}",
-            hint=f"offhook rollout pause {environment} lets it rest; "
-            f"a run that was killed on another machine is let go of after {USUAL.lease_s:.0f} seconds",
-        )
-    return standing.intent
-
-
-def _kept(standing: _Standing) -> Campaign | None:
-    """The campaign as its last run left it; None where nobody has its journal any more."""
-    if standing.last is None:
-        warn(
-            "the journal of this rollout is lost: "
-            "phones that were switched may just have been told, and are told once more in 2 minutes"
-        )
-    return standing.last
-
-
-def _ended_elsewhere(campaign: Campaign, manifest: Manifest, progress: Progress) -> list[Row]:
-    """What is known of a campaign that does not stand any more, and that another clone ended: where its phones are."""
-    from offhook.rollout.campaign.progress import ENDED, NEW, OLD, REVERTING, SWITCHED
-    from offhook.rollout.campaign.rows import Row
-
-    name = campaign.environment
-    why = f"another clone ended it, and {name} is at release {manifest.release}; see offhook report {name}"
-    if manifest.release < campaign.release:
-        return [Row(REVERTING), *(Row(SWITCHED, mac, to=OLD) for mac in progress.on_new()), Row(ENDED, why=why)]
-    known = {mac for mac in campaign.targets if progress.of(mac).to == NEW and progress.of(mac).switched}
-    others = (mac for mac in campaign.targets if mac not in known)
-    return [*(Row(SWITCHED, mac, to=NEW) for mac in others), Row(ENDED, why=why)]
-
-
-def _nothing(environment: str, standing: _Standing) -> Exception:
-    from offhook.problem import OffhookError
-
-    if standing.intent is None:
-        return OffhookError(f"no rollout to {environment} is under way", hint=f"offhook deploy {environment}")
-    owner = standing.intent.owner
-    if standing.is_worked_on:
-        return OffhookError(
-            f"{owner} works on a rollout to {environment}, and how far it is, is known there",
-            hint=f"when it rests every clone knows it: offhook rollout pause {environment}",
-        )
-    return OffhookError(
-        f"the rollout to {environment} was begun by {owner}, and its journal is there",
-        hint=f"offhook rollout resume {environment} goes on without it, rollout revert {environment} goes back",
-    )

@@ -46,6 +46,10 @@ STATES = (
 
 _COLUMNS = ("mac", "label", "site", "model", "wave", "configuration", "state", "status", "why", "hint")
 _UNREACHED = (QUEUED, SWITCHING, SWITCHED, VERIFIED, SENT, UNTOLD)
+WINDOW = "window"
+"""What a campaign waits for that nobody works on, and machines may go on with; "" where that is a person's to say."""
+
+_LEFT = {"": "nobody works on it", WINDOW: "it waits for a maintenance window"}
 _NAMED = 10
 _LABEL = 20
 _CONDITIONS = {
@@ -57,10 +61,13 @@ _CONDITIONS = {
 }
 
 
-def status_text(campaign: Campaign, progress: Progress, *, why: str = "", worked_on: bool = False) -> str:
+def status_text(
+    campaign: Campaign, progress: Progress, *, why: str = "", worked_on: bool = False, waits: str = ""
+) -> str:
     """Return how far a campaign is: in words, a line a wave, who failed and why, and what to do next.
 
     `worked_on` tells that a process works on it now; one that runs by its journal, and nobody works on, is left.
+    `waits` is `WINDOW` where the last run ended only because a maintenance window is waited for.
     """
     is_back = progress.reverted
     is_left = progress.condition in (RUNNING, REVERTING) and not worked_on
@@ -68,7 +75,7 @@ def status_text(campaign: Campaign, progress: Progress, *, why: str = "", worked
         ("is reverted", "yellow") if is_back and progress.condition == ENDED else _CONDITIONS[progress.condition]
     )
     if is_left:
-        words, color, why = "is not done", "yellow", why or "nobody works on it"
+        words, color, why = "is not done", "yellow", why or _LEFT[waits]
     reason = why or progress.why
     head = f"{campaign.environment}: the rollout of release {campaign.release} {words}"
     lines = [style(head, fg=color, bold=True) + (f": {one_line(reason)}" if reason else "")]
@@ -79,7 +86,9 @@ def status_text(campaign: Campaign, progress: Progress, *, why: str = "", worked
     return "\n".join([*lines, *_next(campaign, progress, is_left=is_left)])
 
 
-def status_json(campaign: Campaign, progress: Progress, *, why: str = "", worked_on: bool = False) -> str:
+def status_json(
+    campaign: Campaign, progress: Progress, *, why: str = "", worked_on: bool = False, waits: str = ""
+) -> str:
     """Return the same in the shape of schema/output/rollout.schema.json, with every phone."""
     body = {
         "environment": campaign.environment,
@@ -91,6 +100,7 @@ def status_json(campaign: Campaign, progress: Progress, *, why: str = "", worked
         "by": campaign.by,
         "condition": progress.condition,
         "worked_on": worked_on,
+        "waits": waits,
         "reverted": progress.reverted,
         "why": why or progress.why,
         "waves": [_wave_data(campaign, progress, number) for number in range(len(campaign.waves))],
@@ -99,7 +109,9 @@ def status_json(campaign: Campaign, progress: Progress, *, why: str = "", worked
     return json.dumps(body, indent=1, ensure_ascii=False)
 
 
-def status_csv(campaign: Campaign, progress: Progress, *, why: str = "", worked_on: bool = False) -> str:
+def status_csv(
+    campaign: Campaign, progress: Progress, *, why: str = "", worked_on: bool = False, waits: str = ""
+) -> str:
     """Return a row a phone. What a spreadsheet would take for a formula begins with an apostrophe."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -109,7 +121,9 @@ def status_csv(campaign: Campaign, progress: Progress, *, why: str = "", worked_
     return out.getvalue().rstrip("\n")
 
 
-def status_junit(campaign: Campaign, progress: Progress, *, why: str = "", worked_on: bool = False) -> str:
+def status_junit(
+    campaign: Campaign, progress: Progress, *, why: str = "", worked_on: bool = False, waits: str = ""
+) -> str:
     """Return JUnit XML: a test case a phone, which fails where it failed, and is skipped where it has no outcome."""
     from xml.etree import ElementTree
 

@@ -79,7 +79,10 @@ def drive(
         if isinstance(action, Wait):
             if listening.leaves and action.for_window and not hands.under_way:
                 return action
-            take(_waited(hands, action, now, clock))
+            rows = _waited(hands, action, now, clock)
+            take(rows)  # before others are gathered: a Ctrl-C in between loses none
+            if rows and action.until is not None and action.until - clock() > _GATHER_S:
+                time.sleep(_GATHER_S)
         else:
             take(_done(hands, action, now))
 
@@ -98,11 +101,7 @@ def _waited(hands: Hands, action: Wait, now: float, clock: Callable[[], float]) 
     left = min(action.until - now, _BREATH_S)
     if left <= 0:
         return []
-    rows = hands.news(left, clock())
-    if rows and left > _GATHER_S:
-        time.sleep(_GATHER_S)
-        rows += hands.news(0.0, clock())
-    return rows
+    return hands.news(left, clock())
 
 
 def _settle(hands: Hands, take: Callable[[Iterable[Row]], None], clock: Callable[[], float]) -> None:

@@ -9,7 +9,6 @@ switches what it holds back.
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -29,7 +28,6 @@ from offhook.publish.carry.carrying import (
 from offhook.publish.carry.cloudfront import invalidate
 from offhook.publish.carry.publication import Progress as FilesProgress
 from offhook.publish.carry.publication import Publication
-from offhook.publish.plan.partial import staying, without
 from offhook.publish.plan.prepared import Prepared
 from offhook.publish.releases.recording import record_waiting, released_by
 from offhook.publish.state.head import read_head
@@ -53,12 +51,10 @@ from offhook.rollout.running.journal import Journal
 from offhook.rollout.running.keeping import Campaign, Keeping
 from offhook.rollout.running.planning import Manner
 from offhook.rollout.running.recorded import told_of
-from offhook.rollout.running.standing import campaign_of, switched_by
+from offhook.rollout.running.standing import campaign_of, only_switched, unreleased
 from offhook.rollout.running.teller import Route, Teller
-from offhook.texts import count
 
 USUAL = Patience()
-_HEAR_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +62,7 @@ class Desk:
     """Whoever runs a campaign: where it is kept, what it looks with and tells by, and whom it tells how it goes.
 
     `look` and `route` are None where nobody looks, or is told. `leaves` says that the run ends where only a maintenance
-    window is waited for.
+    window is waited for, `heeds_pause` that a person's wish for a pause, left before, is not taken back by this run.
     """
 
     keeping: Keeping
@@ -77,13 +73,17 @@ class Desk:
     show: Callable[[Progress, Action], None] = lambda progress, action: None
     files: FilesProgress = lambda step, done, of: None
     leaves: bool = False
+    heeds_pause: bool = False
     processes: int = 1
     patience: Patience = USUAL
 
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """What a run came to. `release` is 0 where nothing was released: the campaign stands, and `why` says why."""
+    """What a run came to. `release` is 0 where nothing was released: the campaign stands, and `why` says why.
+
+    `refusal` is what the world refused in mid-run.
+    """
 
     campaign: Campaign
     progress: Progress
@@ -92,6 +92,7 @@ class Ran:
     interrupted: bool = False
     reverted: bool = False
     is_waiting: bool = False
+    refusal: OffhookError | None = None
     warnings: tuple[str, ...] = field(default=())
 
 
@@ -169,30 +170,12 @@ def revert(prepared: Prepared, plan: Plan, campaign: Campaign, desk: Desk) -> Ra
 
     `prepared` publishes the release before it, with today's secrets.
     """
-    prepared = _only_switched(prepared, campaign, desk)
+    prepared = only_switched(prepared, campaign, desk.keeping, desk.warn)
 
     def rows(progress: Progress, now: float) -> list[Row]:
         return [] if progress.reverted else [Row(REVERTING, at=now, why="a person reverted it")]
 
     return _run(prepared, plan, campaign, desk, campaign.id + REVERT, rows)
-
-
-def _only_switched(prepared: Prepared, campaign: Campaign, desk: Desk) -> Prepared:
-    """The publish that goes back, without phones that this campaign did not switch and that come out otherwise today.
-
-    Both tell who was switched: the state's head, and the journal. When all are, the last step may have begun, which
-    writes what is left.
-    """
-    switched = switched_by(prepared.state, prepared.before.head.intent)
-    switched |= {mac for mac, one in desk.keeping.progress().phones.items() if one.to}
-    unsure = prepared.leftover.files if switched >= campaign.targets.keys() else ()
-    stay = staying(prepared, switched, unsure=unsure)
-    if stay:
-        desk.warn(
-            f"{count(len(stay), 'phone')} that this rollout did not switch would have other settings than before "
-            "(a secret has changed) and keep their files: the next deploy stages them"
-        )
-    return without(prepared, stay, unsure=unsure)
 
 
 def _nothing(prepared: Prepared, plan: Plan, warnings: tuple[str, ...]) -> Ran:
@@ -229,28 +212,52 @@ def _run(
             hold_of(prepared, patience=desk.patience, say=desk.warn, campaign=name, commit=campaign.commit, run=run)
         )
         if former:
-            copies.forget(former)
+            copies.forget(former, wish=not desk.heeds_pause)
         stack.enter_context(_copied(copies, desk.keeping, hold, journal, run))
         journal.add(rows)
         journal.sync()
         progress.take(rows)
         publication = begin(prepared, hold, processes=desk.processes, progress=desk.files)
         hands = RealHands(plan, publication, desk.look, teller, desk.watch, desk.warn, clock)
-        listening = Listening(_heard(copies), desk.show, desk.leaves)
+        listening = Listening(copies.heard(), desk.show, desk.leaves)
         try:
             publication.upload()
             action = drive(plan, progress, journal, hands, listening=listening, clock=clock)
-        except KeyboardInterrupt:
-            return Ran(campaign, progress, "it was interrupted", interrupted=True)
-        if not isinstance(action, Done):
-            waits = isinstance(action, Wait) and progress.condition == RUNNING
-            return Ran(campaign, progress, action.why, is_waiting=waits)
-        journal.compact(list(progress.rows()))
-        release = _finish(prepared, publication, campaign, progress, is_revert=name != campaign.id)
+            if not isinstance(action, Done):
+                waits = isinstance(action, Wait) and progress.condition == RUNNING
+                if waits:
+                    copies.say_waiting(run)
+                return Ran(campaign, progress, action.why, is_waiting=waits)
+            journal.compact(list(progress.rows()))
+            release = _finish(prepared, publication, campaign, progress, is_revert=name != campaign.id)
+        except (KeyboardInterrupt, OffhookError) as error:
+            if hold.head.intent is None:  # it is released
+                raise
+            return _broken_off(error, campaign, progress, journal, hands, clock)
         with suppress(OffhookError):  # a wish that came too late harms nobody
             copies.forget(run)
         warnings += filter(None, [record_waiting(prepared.root, prepared.state, hold.head)])
     return Ran(campaign, progress, action.why, release, reverted=name != campaign.id, warnings=tuple(warnings))
+
+
+def _broken_off(
+    error: KeyboardInterrupt | OffhookError,
+    campaign: Campaign,
+    progress: Progress,
+    journal: Journal,
+    hands: RealHands,
+    clock: Callable[[], float],
+) -> Ran:
+    """What a run came to that a person, or the world, ended; answers that had come by then are taken."""
+    with suppress(OffhookError):
+        rows = hands.news(0.0, clock())
+        progress.take(rows)
+        journal.add(rows)
+        journal.sync()
+    progress.take(unreleased(progress))
+    if isinstance(error, OffhookError):
+        return Ran(campaign, progress, error.message, refusal=error)
+    return Ran(campaign, progress, "it was interrupted", interrupted=True)
 
 
 def _former_run(prepared: Prepared, campaign: Campaign, keeping: Keeping) -> str:
@@ -261,20 +268,6 @@ def _former_run(prepared: Prepared, campaign: Campaign, keeping: Keeping) -> str
     if not keeping.knows(intent.id):
         raise Lost(f"{intent.owner} went on with this rollout meanwhile", hint="look at its status, and run this again")
     return intent.id
-
-
-def _heard(copies: Copies) -> Callable[[], bool]:
-    """Whether a person wants a pause: the state is asked every other second."""
-    asked = time.monotonic()
-
-    def heard() -> bool:
-        nonlocal asked
-        if time.monotonic() - asked < _HEAR_S:
-            return False
-        asked = time.monotonic()
-        return copies.wants_pause()
-
-    return heard
 
 
 def _finish(

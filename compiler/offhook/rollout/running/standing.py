@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from offhook.publish.carry.carrying import REVERT, campaign_id, next_manifest
+from offhook.publish.plan.partial import staying, without
 from offhook.publish.plan.prepared import Prepared
 from offhook.publish.roots.root import State
 from offhook.publish.state.head import Intent, read_json
-from offhook.rollout.campaign.progress import NEW, OLD, REVERTING, SENT, SWITCHED, SWITCHING
+from offhook.rollout.campaign.progress import ENDED, NEW, OLD, RESUMED, REVERTING, SENT, SWITCHED, SWITCHING, Progress
 from offhook.rollout.campaign.rows import Row
 from offhook.rollout.campaign.steps import Plan
 from offhook.rollout.running.keeping import Campaign, Keeping
+from offhook.texts import count
 
 
 def is_reverting(intent: Intent) -> bool:
@@ -24,6 +27,31 @@ def switched_by(state: State, intent: Intent | None) -> set[str]:
     """Return the phones that a campaign's runs switched, or began to."""
     waves = () if intent is None else intent.waves
     return {mac for wave in waves for mac in read_json(state, wave.phones) or ()}
+
+
+def only_switched(prepared: Prepared, campaign: Campaign, keeping: Keeping, warn: Callable[[str], None]) -> Prepared:
+    """Return the publish that goes back, without phones that were not switched, and would have other settings today.
+
+    Both tell who was switched: the state's head, and the journal. When all are, the last step may have begun, which
+    writes what is left.
+    """
+    switched = switched_by(prepared.state, prepared.before.head.intent)
+    switched |= {mac for mac, one in keeping.progress().phones.items() if one.to}
+    unsure = prepared.leftover.files if switched >= campaign.targets.keys() else ()
+    stay = staying(prepared, switched, unsure=unsure)
+    if stay:
+        warn(
+            f"{count(len(stay), 'phone')} that this rollout did not switch would have other settings than before "
+            "(a secret has changed) and keep their files: the next deploy stages them"
+        )
+    return without(prepared, stay, unsure=unsure)
+
+
+def unreleased(progress: Progress) -> list[Row]:
+    """Return what is to be said of a campaign whose waves are done while its release is not in place."""
+    if progress.condition != ENDED:
+        return []
+    return [Row(REVERTING if progress.reverted else RESUMED, why=f"{progress.why}, and it is not released yet")]
 
 
 def recover(prepared: Prepared, plan: Plan, keeping: Keeping, intent: Intent, *, opened: str) -> Campaign:
