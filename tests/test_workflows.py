@@ -320,6 +320,17 @@ def test_mistakes_are_annotated_on_their_lines_and_fail(tmp_path: Path, github: 
     assert work.comment(head) == "#7: posted"
 
 
+def test_a_branch_that_is_behind_answers_for_its_own_changes_only(work: Work) -> None:
+    git = repositories.git
+    git(work.root, "switch", "-q", "main")
+    work.files["fleet.yaml"].setdefault("settings", {})["local_time.interval"] = "500"
+    work.files["phones/all.yaml"]["0021f2000019"] = {"model": "FIP14G", "site": "berlin"}
+    work.commit("main goes on")
+    git(work.root, "switch", "-q", "topic")
+    done = work.review("main", "topic")
+    assert (done.returncode, "::error" in done.stdout, "::warning" in done.stdout) == (0, False, False), done.stdout
+
+
 def test_what_is_outside_of_a_scope_fails(work: Work) -> None:
     work.label("Taxi")
     head = work.commit()

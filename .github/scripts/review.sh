@@ -23,7 +23,9 @@ scopes=()
 for scope in ${ONLY:-}; do scopes+=(--only "$scope"); done
 result=0
 
-offhook check --rev "$HEAD" --against "$BASE" --format github || result=$?
+# what left is judged as the diff is: against where HEAD left BASE, which may have gone on since
+left=$(git merge-base "$BASE" "$HEAD") || left=$BASE
+offhook check --rev "$HEAD" --against "$left" --format github || result=$?
 ((result <= 1)) || exit "$result"
 
 diff() {
@@ -33,8 +35,8 @@ diff() {
   ((code == 0)) || result=$code
 }
 diff --format markdown --artifact "${ARTIFACT:-}" --out "$OUT/comment.md" "${scopes[@]}"
-diff --format html --out "$OUT/page.html"
-diff --format json --out "$OUT/diff.json"
+diff --format html --out "$OUT/page.html" "${scopes[@]}"
+diff --format json --out "$OUT/diff.json" "${scopes[@]}"
 git rev-parse "$HEAD^{commit}" > "$OUT/head"
 if [[ -n ${GITHUB_STEP_SUMMARY:-} ]]; then cat "$OUT/comment.md" >> "$GITHUB_STEP_SUMMARY"; fi
 exit "$result"
