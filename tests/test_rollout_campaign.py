@@ -371,9 +371,7 @@ def test_a_forecast_of_sites_with_rates_comes_true(sites: list[tuple[int, bool]]
     world = World(plan)
     assert isinstance(world.run(), Done)
     assert expected.done_at is not None
-    # one after the other they would take the sum; where one site fills a batch, another one waits for the next
-    longest = max(count for count, _ in sites) / site_rate
-    assert world.now == pytest.approx(expected.done_at, abs=2 / site_rate + 2 + 0.5 * longest)
+    assert world.now == pytest.approx(expected.done_at, abs=2 / site_rate + 2)
 
 
 def test_a_forecast_of_nine_sites_that_share_a_night() -> None:
