@@ -28,8 +28,10 @@ from offhook.rollout.campaign.progress import (
     PAUSED,
     REGISTERED,
     REVERTING,
+    SENT,
     STOPPED,
     SWITCHED,
+    SWITCHING,
     UNTOLD,
     VERIFIED,
     WRONG,
@@ -324,6 +326,20 @@ def test_a_question_whose_answer_is_lost_is_put_again() -> None:
     world.now = at
     assert isinstance(world.run(), Done)
     assert world.asked == [(at + world.plan.again_s, mac)]
+
+
+def test_who_may_have_been_told_when_the_window_closed_is_told_in_the_next_one() -> None:
+    """Killed a minute before it closes, with a NOTIFY under way: that is sent again, and not while it is shut."""
+    found = targets_of(1, site="berlin")
+    world = World(plan_of(found, night=True))
+    (mac,) = found
+    closing = START + 17 * 3600  # 2027-01-16 01:00 UTC
+    at = closing - 60
+    switched = [Row(SWITCHING, mac, at, to=NEW), Row(SWITCHED, mac, at, to=NEW), Row(VERIFIED, mac, at)]
+    world.rows += [*switched, Row(SENT, mac, at, status=1)]
+    world.has[mac], world.now = NEW, at
+    assert isinstance(world.run(), Done)
+    assert [told for told, _ in world.told] == [closing + 20 * 3600]
 
 
 @given(
