@@ -143,8 +143,9 @@ def _unseen(plan: Plan, progress: Progress, macs: Iterable[str]) -> tuple[str, .
 def _wait(plan: Plan, progress: Progress, macs: Iterable[str], telling: float, now: float) -> Step:
     """Until the next NOTIFY is due, the next window opens, or an answer that may be missing is given up."""
     states = [(mac, progress.of(mac)) for mac in macs]
-    answers = [progress.told_at(mac) + plan.again_s for mac, one in states if one.sends]
-    sites = {plan.targets[mac].site: mac for mac, one in states if not one.sends}
+    told = {mac: progress.told_at(mac) + plan.again_s for mac, one in states if one.sends}
+    answers = [at for at in told.values() if at > now]
+    sites = {plan.targets[mac].site: mac for mac, _ in states if told.get(mac, now) <= now}
     openings = [plan.next_chance(mac, now) for mac in sites.values()]
     times = [one for one in (telling, *answers, *openings) if one is not None and now < one < float("inf")]
     if answers:

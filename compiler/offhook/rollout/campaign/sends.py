@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Hashable, Iterable, Sequence
 
 from offhook.rollout.campaign.progress import GAVE_UP, SENT, UNTOLD, Progress
@@ -17,7 +18,7 @@ MAX_SENDS = 3
 
 
 def tell(plan: Plan, progress: Progress, macs: Sequence[str], now: float) -> Step | float:
-    """NOTIFYs that are due within a batch, first where a window closes first; or the time at which the next one is."""
+    """NOTIFYs that are due within a batch; or the time at which the next one is."""
     pending = [mac for mac in macs if not progress.of(mac).outcome]
     silent = [mac for mac in pending if not plan.targets[mac].is_addressed]
     if silent:
@@ -31,22 +32,53 @@ def tell(plan: Plan, progress: Progress, macs: Sequence[str], now: float) -> Ste
     groups: dict[str, list[str]] = {}
     for mac in pending:
         groups.setdefault(plan.targets[mac].address, []).append(mac)
-    slots = free_at(plan, ((plan.targets[mac], progress.of(mac).sent_at) for mac in macs), now)
-    closings = _closings(plan, pending, now)
-    sends, after = [], float("inf")
-    for group in sorted(groups.values(), key=lambda macs: closings[plan.targets[macs[0]].site]):
-        places = [place for mac in group[:1] for place in plan.places(mac)]
-        at = max([now, *(slots[place] for place in places if place in slots), _again(plan, progress, group, now)])
-        is_last = any(progress.of(mac).sends >= MAX_SENDS for mac in group)  # its answer is still waited for
-        if is_last or at > now + BATCH_S or at >= closings[plan.targets[group[0]].site]:
-            after = min(after, at)
+    closings, after = _closings(plan, pending, now), float("inf")
+    queues: dict[tuple[tuple[Hashable, ...], float], deque[list[str]]] = {}
+    for group in groups.values():
+        again = _again(plan, progress, group, now)
+        if again > now or any(progress.of(mac).sends >= MAX_SENDS for mac in group):  # its answer is still waited for
+            after = min(after, again)
             continue
-        slots.update((place, at + 1 / plan.rates[place]) for place in places)
-        sends.append(Send(at, group[0], tuple(group[1:])))
+        target = plan.targets[group[0]]
+        queues.setdefault((plan.places_of(target), closings[target.site]), deque()).append(group)
+    free = free_at(plan, ((plan.targets[mac], progress.of(mac).sent_at) for mac in macs), now)
+    sends, later = _batch(plan, queues, free, now)
+    after = min(after, later)
     if not sends:
         return after
     rows = [row for one in sends for row in one.rows(SENT, one.at, status=progress.of(one.mac).sends + 1)]
     return Step(Notify(tuple(sorted(sends, key=lambda one: one.at))), tuple(rows))
+
+
+def _batch(
+    plan: Plan,
+    queues: dict[tuple[tuple[Hashable, ...], float], deque[list[str]]],
+    free: dict[Hashable, float],
+    now: float,
+) -> tuple[list[Send], float]:
+    """NOTIFYs that are due within a batch: whichever can be sent first, and of these where a window closes first.
+
+    Comes in: what NOTIFYs pass, and when their window closes -> the phones that each of them is for; and when places
+    are free. Goes out also when the next one is due, infinity for none.
+    """
+    sends: list[Send] = []
+    while queues:
+        at, closing, places = min(
+            ((max([now, *(free.get(place, now) for place in key[0])]), key[1], key[0]) for key in queues),
+            key=lambda one: one[:2],
+        )
+        if at > now + BATCH_S:
+            return sends, at
+        queue = queues[places, closing]
+        if at >= closing:
+            del queues[places, closing]
+            continue
+        group = queue.popleft()
+        sends.append(Send(at, group[0], tuple(group[1:])))
+        free.update((place, at + 1 / plan.rates[place]) for place in places)
+        if not queue:
+            del queues[places, closing]
+    return sends, float("inf")
 
 
 def free_at(plan: Plan, passed: Iterable[tuple[Target, float]], now: float) -> dict[Hashable, float]:
