@@ -384,7 +384,7 @@ def test_what_only_does_not_allow_is_said(tmp_path: Path) -> None:
     for scope, is_said in (("profiles/desk", True), ("sites/berlin", False)):
         found = diff(root, "HEAD~1", "HEAD", store=Store(None), only=[scope])
         text = read(comment(found, NOWHERE)).text
-        assert (f"Not allowed here: 2 phones change outside of {scope}." in text) == is_said
+        assert (f"The change leaves its scope: 2 phones change outside of {scope}." in text) == is_said
 
 
 def test_contacts_in_another_order(tmp_path: Path) -> None:

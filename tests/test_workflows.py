@@ -338,7 +338,12 @@ def test_what_is_outside_of_a_scope_fails(work: Work) -> None:
     assert work.review("main", head, ONLY="profiles/none sites/berlin").returncode == 1
     work.files["sites/all.yaml"]["lyon"] = {}
     work.files["phones/all.yaml"]["0021f2000002"] = {"model": "FIP14G", "site": "lyon"}
-    assert work.review("main", work.commit(), ONLY="sites/berlin").returncode == 1
+    outside = work.commit()
+    assert work.review("main", outside, ONLY="sites/berlin").returncode == 1
+    assert json.loads((work.out / "diff.json").read_text())["outside"]["phones"] == ["0021f2000002"]
+    work.opened(7, outside)
+    assert work.comment(outside) == "#7: posted"
+    assert "**The change leaves its scope**: 1 phone changes outside of <code>sites" in work.hub.comments[0]["body"]
 
 
 @pytest.mark.parametrize("label", HOSTILE)

@@ -138,7 +138,7 @@ def _rule(message: str) -> str:
 
 def _outside(outside: Outside) -> Iterator[str]:
     """What `--only` does not allow."""
-    yield f"\n**Not allowed here**: {is_outside(outside, show=code)}.\n"
+    yield f"\n**The change leaves its scope**: {is_outside(outside, show=code)}.\n"
     if outside.phones:
         yield f"- {_macs(outside.phones)}"
 
