@@ -6,6 +6,7 @@ import base64
 import copy
 import hashlib
 import re
+from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,6 +18,7 @@ import inventories
 import repositories
 from offhook.cli.run import run
 from offhook.diff import Diff, diff
+from offhook.diff.change import Outside
 from offhook.review.links import Links
 from offhook.review.page import PICTURED
 from offhook.review.page.page import LIMIT, page
@@ -285,6 +287,54 @@ def test_added_phones_of_many_sites_take_no_room_from_what_changes(
     assert "<h3>5 phones added</h3>" in text
     assert re.findall(r"<h4><code>(s\d+)", text) == ["s00000", "s00001", "s00002"]
     assert "and 2 more: <code>offhook diff --format json</code>" in text
+
+
+BOOKS = {"company": {"contacts": [{"name": name, "numbers": {"office": "1"}} for name in ("Taxi", "Door")]}}
+
+
+def test_contacts_in_another_order_are_said_to_be_so(tmp_path: Path) -> None:
+    turned = {"company": {"contacts": BOOKS["company"]["contacts"][::-1]}}
+    found = change(tmp_path, fleet(1) | {"phonebooks/all.yaml": BOOKS}, fleet(1) | {"phonebooks/all.yaml": turned})
+    shown = re.sub(r"\s+", " ", "".join(read(page(found, Links())).texts))
+    assert "company changed: its contacts in another order" in shown
+    assert "0 contacts added" not in shown
+
+
+def test_a_path_is_spelled_as_it_is(tmp_path: Path) -> None:
+    found = replace(change(tmp_path, fleet(1), fleet(1)), fleet_is_unread=True)
+    assert "<h1>inventory/fleet.yaml cannot be read, so no phone is compared.</h1>" in page(found, Links())
+
+
+@pytest.mark.parametrize(
+    ("outside", "said"),
+    [
+        (Outside(("sites/berlin",), (), 0, common=False, phonebooks=()), "Nothing changes outside of sites/berlin."),
+        (
+            Outside(("sites/berlin", "phones/0021f2000001"), (), 2, common=True, phonebooks=("company",)),
+            "Outside of sites/berlin, phones/0021f2000001 this changes 2 rules for everybody"
+            " the common file phonebook company",
+        ),
+    ],
+)
+def test_what_changes_outside_of_what_may_is_said_first(tmp_path: Path, outside: Outside, said: str) -> None:
+    found = replace(change(tmp_path, fleet(1), fleet(1, "Gate")), outside=outside)
+    text = page(found, Links())
+    shown = re.sub(r"\s+", " ", " ".join(read(text.replace("><", "> <")).texts))
+    assert said.replace(" ", "") in shown.replace(" ", "")
+    assert text.index("utside of") < text.index("What it means")
+
+
+def test_phones_outside_of_what_may_change_are_named(tmp_path: Path) -> None:
+    root = repositories.start(tmp_path / "fleet")
+    repositories.commit(root, fleet(2))
+    repositories.commit(root, fleet(2, "Gate"))
+    found = diff(root, "HEAD~1", "HEAD", store=Store(None), only=["phones/0021f2000001"])
+    text = page(found, Links())
+    assert re.search(
+        r'id="outside">Outside of <code>phones/0021f2000001</code> this changes</h2>\s*'
+        r"<ul><li>1 phone: <code>0021f2000000</code></ul>",
+        text,
+    )
 
 
 def test_values_of_their_own_are_listed_phone_by_phone(tmp_path: Path) -> None:

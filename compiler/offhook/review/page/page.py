@@ -11,7 +11,7 @@ from collections.abc import Callable
 from itertools import islice
 from typing import NamedTuple
 
-from offhook.diff.change import ADDED, REMOVED, Diff, PhoneChange
+from offhook.diff.change import ADDED, REMOVED, Diff, Outside, PhoneChange
 from offhook.diff.groups import Group
 from offhook.review.advice import advice
 from offhook.review.headline import headline
@@ -77,6 +77,7 @@ def page(diff: Diff, links: Links) -> str:
         "others": len(sites[_MOST_SITES:]),
         "rest": impact([phone for _, phones in sites[_MOST_SITES:] for phone in phones]),
         "all": impact(diff.phones),
+        "outside": _outside(diff),
         "advice": advice(diff),
         "warnings": [visible(one) for one in diff.warnings],
         "added": _listing(diff.of_status(ADDED)),
@@ -156,6 +157,14 @@ def _new(diff: Diff) -> list[Drawn]:
     return [drawn(one) for one in sights(macs, diff.panels, most=_MOST_PICTURES)]
 
 
+def _outside(diff: Diff) -> Outside | None:
+    """What changes outside of what may change, as it may be shown."""
+    if diff.outside is None:
+        return None
+    scopes, books = (tuple(map(visible, names)) for names in (diff.outside.scopes, diff.outside.phonebooks))
+    return diff.outside._replace(scopes=scopes, phonebooks=books)
+
+
 def _revision(text: str) -> str:
     return "the work tree" if text == "worktree" else text[:_SHORTEST_HASH]
 
@@ -165,4 +174,5 @@ def _shown(text: str) -> str:
 
 
 def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + "."
+    # a path is spelled as it is
+    return f"{text}." if "/" in text.partition(" ")[0] else text[:1].upper() + text[1:] + "."
