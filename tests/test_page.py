@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import copy
 import hashlib
 import re
+from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,6 +18,7 @@ import inventories
 import repositories
 from offhook.cli.run import run
 from offhook.diff import Diff, diff
+from offhook.diff.change import Outside
 from offhook.review.links import Links
 from offhook.review.page import PICTURED
 from offhook.review.page.page import LIMIT, page
@@ -207,6 +210,131 @@ def different(phones: int) -> dict[str, Any]:
         keys = {str(4 + bit): {"dnd": "true", "label": f"ü{number}"} for bit in range(13) if number >> bit & 1}
         phone["keys"] |= keys or {"20": {"dnd": "true"}}
     return files
+
+
+def scattered(count: int) -> tuple[list[str], dict[str, Any]]:
+    """A fleet of as many phones as sites, whose names are as long as one may make them."""
+    names = [f"s{number:05}".ljust(63, "x") for number in range(count)]
+    files = fleet(count)
+    files["sites/all.yaml"] = {name: {"utc_offset": "+1"} for name in names}
+    for name, phone in zip(names, files["phones/all.yaml"].values(), strict=True):
+        phone["site"] = name
+    return names, files
+
+
+def test_of_many_sites_those_with_most_phones_have_a_row_and_the_others_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("offhook.review.page.page._MOST_SITES", 3)
+    names, before = scattered(6)
+    after = copy.deepcopy(before)
+    for number, phone in enumerate(after["phones/all.yaml"].values()):
+        phone["keys"]["3"]["label"] = "Gate"
+        if number < 2:
+            phone["site"] = names[4]
+    text = page(change(tmp_path, before, after), Links())
+    rows = re.findall(r'<tr><th scope="row">(?:<code>)?([^x<]+)x*(?:</code>)?<td class="n">(\d)', text)
+    assert rows == [("s00004", "3"), ("s00002", "1"), ("s00003", "1"), ("1 more site", "1"), ("all", "6")]
+    options = re.findall(r"<option([^>]*)>([^x<]+)", text)
+    assert options == [
+        (' value=""', "all sites"),
+        (' value="1"', "s00002"),
+        (' value="2"', "s00003"),
+        (' value="3"', "s00004"),
+        (" disabled", "1 more site"),
+    ]
+    assert re.findall(r'data-sites="([^"]*)"', text) == ["1 2 3 ", "3 ", "3 "]
+
+
+def test_settings_stand_before_lists_of_phones_and_of_sites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("offhook.review.page.page._MOST_SITES", 10)
+    monkeypatch.setattr("offhook.review.page.page.LIMIT", 60_000)
+    _, before = scattered(300)
+    after = copy.deepcopy(before)
+    after["fleet.yaml"] |= {"language": "German"}
+    for phone in list(after["phones/all.yaml"].values())[:150]:
+        phone["keys"]["3"]["label"] = "Gate"
+    text = page(change(tmp_path, before, after), Links())
+    assert len(text.encode()) <= 60_000
+    assert text.count('<details class="kind"') == 2
+    assert (text.count("<code>German</code>"), text.count("<code>Gate</code>")) == (2, 1)
+    assert "No room for its list of phones here" in text
+    assert "290 more sites" in text
+
+
+def test_every_kind_has_its_settings_before_one_has_its_list_of_phones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, after = fleet(600), different(600)
+    for number, phone in enumerate(after["phones/all.yaml"].values()):
+        if number >= 40:
+            phone["keys"] = before["phones/all.yaml"][f"0021f2{number:06x}"]["keys"] | {"20": {"dnd": "true"}}
+    found = change(tmp_path, before, after)
+    whole = len(page(found, Links()).encode())
+    monkeypatch.setattr("offhook.review.page.page.LIMIT", whole * 2 // 3)
+    text = page(found, Links())
+    assert text.count('<table class="settings">') == text.count('<details class="kind"') > 30
+    assert len(text.encode()) <= whole * 2 // 3
+
+
+def test_added_phones_of_many_sites_take_no_room_from_what_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("offhook.review.page.page._MOST_SITES", 3)
+    _, after = scattered(5)
+    before = {**after, "phones/all.yaml": {}}
+    text = page(change(tmp_path, before, after), Links())
+    assert "<h3>5 phones added</h3>" in text
+    assert re.findall(r"<h4><code>(s\d+)", text) == ["s00000", "s00001", "s00002"]
+    assert "and 2 more: <code>offhook diff --format json</code>" in text
+
+
+BOOKS = {"company": {"contacts": [{"name": name, "numbers": {"office": "1"}} for name in ("Taxi", "Door")]}}
+
+
+def test_contacts_in_another_order_are_said_to_be_so(tmp_path: Path) -> None:
+    turned = {"company": {"contacts": BOOKS["company"]["contacts"][::-1]}}
+    found = change(tmp_path, fleet(1) | {"phonebooks/all.yaml": BOOKS}, fleet(1) | {"phonebooks/all.yaml": turned})
+    shown = re.sub(r"\s+", " ", "".join(read(page(found, Links())).texts))
+    assert "company changed: its contacts in another order" in shown
+    assert "0 contacts added" not in shown
+
+
+def test_a_path_is_spelled_as_it_is(tmp_path: Path) -> None:
+    found = replace(change(tmp_path, fleet(1), fleet(1)), fleet_is_unread=True)
+    assert "<h1>inventory/fleet.yaml cannot be read, so no phone is compared.</h1>" in page(found, Links())
+
+
+@pytest.mark.parametrize(
+    ("outside", "said"),
+    [
+        (Outside(("sites/berlin",), (), 0, common=False, phonebooks=()), "Nothing changes outside of sites/berlin."),
+        (
+            Outside(("sites/berlin", "phones/0021f2000001"), (), 2, common=True, phonebooks=("company",)),
+            "Outside of sites/berlin, phones/0021f2000001 this changes 2 rules for everybody"
+            " the common file phonebook company",
+        ),
+    ],
+)
+def test_what_changes_outside_of_what_may_is_said_first(tmp_path: Path, outside: Outside, said: str) -> None:
+    found = replace(change(tmp_path, fleet(1), fleet(1, "Gate")), outside=outside)
+    text = page(found, Links())
+    shown = re.sub(r"\s+", " ", " ".join(read(text.replace("><", "> <")).texts))
+    assert said.replace(" ", "") in shown.replace(" ", "")
+    assert text.index("utside of") < text.index("What it means")
+
+
+def test_phones_outside_of_what_may_change_are_named(tmp_path: Path) -> None:
+    root = repositories.start(tmp_path / "fleet")
+    repositories.commit(root, fleet(2))
+    repositories.commit(root, fleet(2, "Gate"))
+    found = diff(root, "HEAD~1", "HEAD", store=Store(None), only=["phones/0021f2000001"])
+    text = page(found, Links())
+    assert re.search(
+        r'id="outside">Outside of <code>phones/0021f2000001</code> this changes</h2>\s*'
+        r"<ul><li>1 phone: <code>0021f2000000</code></ul>",
+        text,
+    )
 
 
 def test_values_of_their_own_are_listed_phone_by_phone(tmp_path: Path) -> None:

@@ -40,7 +40,6 @@ from offhook.rollout.running.hands import RealHands
 from offhook.rollout.running.journal import head_of, line_of, open_journal, parse, read_journal
 from offhook.rollout.running.keeping import Campaign
 from offhook.rollout.running.recorded import told_of
-from offhook.rollout.running.run import Ran
 from offhook.rollout.who import Target
 from offhook.serve.desk import Event
 from offhook.serve.lab import Line
@@ -186,7 +185,7 @@ def test_what_is_recorded_of_a_rollout_that_was_taken_back(then: list[Row], why:
     about = {"release": 3, "before": 2, "commit": "0123456789abcdef", "allowed": (), "tells": True, "windows": True}
     words = dict.fromkeys(("id", "environment", "sealed", "opened", "at", "by", "reason"), "")
     campaign = Campaign(**words, **about, waves=(), targets={})  # type: ignore[arg-type]
-    (told,) = told_of(Ran(campaign, progress, "it is over", 2, reverted=True))
+    (told,) = told_of(campaign, progress, reverted=True)
     assert told.why == f"the rollout of 0123456789 was taken back{why}"
     assert (told.state, told.status) == (then[0].state, then[0].status)
 

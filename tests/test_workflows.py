@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -631,6 +632,37 @@ def test_what_waits_for_a_window_goes_on(work: Work) -> None:
     assert (done.returncode, "its journal is there" in done.stderr) == (1, True)
     assert work.run("drift.sh", ENVIRONMENT="lab").returncode == 0
     assert "has no journal here" in work.hub.issues[0]["body"]
+
+
+@pytest.mark.parametrize(("how", "code"), [("paused", 0), ("interrupted", 1)])
+def test_what_a_person_holds_is_not_gone_on_with(work: Work, how: str, code: int) -> None:
+    now = time.gmtime()
+    opens = (now.tm_hour + 3) % 24
+    window = {"from": f"{opens:02d}:00", "to": f"{(opens + 2) % 24:02d}:00"}
+    work.files["sites/all.yaml"]["berlin"] = {"time_zone": "UTC", "maintenance": window}
+    released(work)
+    environment = os.environ | {"OFFHOOK_SECRET_BERLIN_ALICE": "pw", "OFFHOOK_CACHE": str(work.base / "cache")}
+    call = [str(OFFHOOK), "-C", str(work.root), "rollout"]
+    if how == "paused":
+        subprocess.run([*call, "pause", "lab"], env=environment, check=True, capture_output=True)
+    else:
+        resumed = subprocess.Popen([*call, "resume", "lab"], env=environment, stderr=subprocess.DEVNULL)
+        status = [*call, "status", "lab", "--format", "json"]
+        deadline = time.monotonic() + 60
+        while b'"worked_on": true' not in subprocess.run(status, env=environment, check=False, capture_output=True).stdout:
+            assert time.monotonic() < deadline
+        resumed.send_signal(signal.SIGINT)
+        assert resumed.wait(60) == 130
+    # the window opens: whoever went on now would switch phones
+    del work.files["sites/all.yaml"]["berlin"]["maintenance"]
+    work.commit("no window")
+    done = work.run("deploy.sh", ENVIRONMENT="lab")
+    assert done.returncode == code, done.stderr
+    assert ("was interrupted" in done.stderr) == bool(code)
+    asked = subprocess.run(
+        [*call, "status", "lab", "--format", "json"], env=environment, check=False, capture_output=True
+    )
+    assert {one["state"] for one in json.loads(asked.stdout)["phones"]} == {"queued"}
 
 
 def test_clocks_get_a_pull_request(work: Work, github: GitHub) -> None:

@@ -22,8 +22,8 @@ waiting() {
   if [[ -s $OUT/status.txt ]]; then guarded cat "$OUT/status.txt" >&2; fi
   if [[ $status == *'"waits": "window"'* ]]; then
     echo "go on"
-  elif [[ $status == *'"condition": "running"'* && $status != *'"worked_on": true'* ]]; then
-    echo "the rollout to $ENVIRONMENT was interrupted, and is not done: offhook rollout resume, or revert" >&2
+  elif [[ $status =~ '"condition": "'(running|reverting)'"' && $status != *'"worked_on": true'* ]]; then
+    echo "the rollout to $ENVIRONMENT was interrupted, and is not done: offhook rollout status $ENVIRONMENT says more" >&2
     return 1
   else
     [[ -n $status ]] || grep -q "no rollout to\|works on a rollout" "$OUT/status.txt"
@@ -44,7 +44,7 @@ if [[ -z ${PLAN:-} ]]; then
     echo "no rollout to $ENVIRONMENT waits for a window"
     exit
   fi
-  command=(rollout resume "$ENVIRONMENT" --leave)
+  command=(rollout resume "$ENVIRONMENT" --leave --unless-paused)
 fi
 result=0
 guarded carry_out || result=$?

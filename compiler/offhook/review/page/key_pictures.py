@@ -36,11 +36,12 @@ _USED_ICON = re.compile(r'<use class="icon" href="#icon-([a-z-]+)"')
 def picture(panel: Panel, told: Mapping[int, Fate], *, title: str, only: Iterable[int] | None = None) -> str:
     """Return one SVG element: the pages of a phone, side by side, with every key in its place.
 
-    `only` are the pages to draw, from 0; all that have a key in use, unless said, and the first. `title` is what a
-    screen reader says, with what happened to which key.
+    `only` are the pages to draw, from 0, of those that the model has; all that have a key in use, unless said, and the
+    first. `title` is what a screen reader says, with what happened to which key.
     """
-    pages = sorted(set(pages_in_use(panel) if only is None else only))
     columns = columns_of(panel.model)
+    wanted = set(pages_in_use(panel) if only is None else only)
+    pages = sorted(page for page in wanted if page * sum(columns) < panel.last)
     page_width = len(columns) * (_WIDTH + _GAP) - _GAP + 2 * _MARGIN
     page_height = max(columns) * (_HEIGHT + _GAP) - _GAP + 2 * _MARGIN + _TITLE
     across = max(min(len(pages), 3 // len(columns)), 1)
@@ -86,7 +87,12 @@ def label_of(key: Key) -> str:
 
 def detail_of(key: Key) -> str:
     """Return what a key does, and with what: "blf 0102"."""
-    return " ".join(part for part in (does(key), visible(hidden("linekey.1.value", key.value or ""))) if part)
+    return " ".join(part for part in (does(key), value_of(key)) if part)
+
+
+def value_of(key: Key) -> str:
+    """Return with what a key does it, as it may be shown: "0102", "" where it needs nothing."""
+    return visible(hidden("linekey.1.value", key.value or ""))
 
 
 def shortened(text: str, columns: int) -> str:
@@ -133,7 +139,8 @@ def _key(number: int, key: Key | None, fate: Fate, x: int, y: int) -> str:
     label, detail = label_of(key), detail_of(key)
     # what does not fit as it is stands in smaller letters, then is cut
     is_long = shortened(label, _WIDEST_LABEL) != label
-    short, brief = shortened(label, _WIDEST_LONG if is_long else _WIDEST_LABEL), shortened(detail, _WIDEST_DETAIL)
+    short = shortened(label, _WIDEST_LONG if is_long else _WIDEST_LABEL)
+    brief = shortened(_below(key), _WIDEST_DETAIL)
     whole = "" if (short, brief) == (label, detail) else f"<title>{_text(f'key {number}: {label}, {detail}')}</title>"
     # letters may be wider than columns tell: nothing is drawn beyond the key
     clip = ' clip-path="url(#key-text)"' if max(len(short), len(brief) - 3) > _SURELY_FITS else ""
@@ -143,6 +150,14 @@ def _key(number: int, key: Key | None, fate: Fate, x: int, y: int) -> str:
         f'<text class="label{" long" if is_long else ""}" x="47" y="17"{clip}>{_text(short)}</text>'
         f'<text class="detail" x="47" y="31"{clip}>{_text(brief)}</text>{_badge(fate)}</g>'
     )
+
+
+def _below(key: Key) -> str:
+    """What stands below a key's label: with what it does it, as the icon tells what; else, in words, what it does."""
+    word, value = does(key), value_of(key)
+    if icon_name(word) != word:
+        return detail_of(key)
+    return word if value in ("", label_of(key)) else value
 
 
 def _badge(fate: Fate) -> str:

@@ -23,13 +23,14 @@ _FEW_VALUES = 12
 
 
 class Scale(NamedTuple):
-    """How much of a kind is written out: values of each parameter that are listed phone by phone, and pictures.
+    """How much of a kind is written out: values of each parameter that are listed phone by phone, pictures, its MACs.
 
     Without values a kind is a line.
     """
 
     values: int
     pictures: int
+    has_macs: bool
 
 
 class Place(NamedTuple):

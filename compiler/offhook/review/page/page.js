@@ -8,7 +8,7 @@
     node,
     open: node.open,
     text: null,
-    sites: node.dataset.sites.split("\n"),
+    sites: node.dataset.sites.split(" "),
     tags: node.dataset.tags.split(" "),
   }));
   const bare = (text) => text.replace(/[\s:.-]/g, "");

@@ -56,12 +56,16 @@ def sights(macs: Iterable[str], panels: Mapping[str, Panels], *, most: int) -> l
 
 
 def drawn(sight: Sight) -> Drawn:
-    """Return both pictures of a sight: the pages on which a key differs, the same ones on both sides."""
-    panels = (sight.before, sight.after)
+    """Return both pictures of a sight: the pages on which a key differs, the same ones on both sides.
+
+    Two models have pages of their own: of each, those in use.
+    """
+    before, after = panels = (sight.before, sight.after)
+    is_one_model = before is None or after is None or before.model == after.model
     pages = {
         place_of(panel.model, number).page
         for panel, told in zip(panels, sight.told, strict=True)
-        if panel is not None
+        if panel is not None and is_one_model
         for number in _differing(told)
     }
     who = sight.macs[0] if len(sight.macs) == 1 else f"{len(sight.macs):,} phones"
