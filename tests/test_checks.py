@@ -628,6 +628,46 @@ def test_a_mistake_is_found(case: str, tmp_path: Path) -> None:
     assert [problem.id for problem in problems] == expected, "\n".join(map(str, problems))
 
 
+# What left is shown where something stands
+
+ROWS = [f"0021f200001{number}: {{model: FIP14G}}\n" for number in range(1, 6)]
+TALL = [f"0021f200001{number}:\n  model: FIP14G\n  keys:\n    2: {{dnd: true}}\n" for number in range(1, 4)]
+GONE: dict[str, tuple[str, str | None, str]] = {
+    "from the middle": (
+        "".join(ROWS),
+        "".join(ROWS[:1] + ROWS[2:]),
+        "x.yaml:2:1: warning: phone 0021f2000012 stood here",
+    ),
+    "from the end": ("".join(ROWS), "".join(ROWS[:4]), "x.yaml:4:1: warning: phone 0021f2000015 stood here"),
+    "from the top": ("".join(ROWS), "".join(ROWS[1:]), "x.yaml:1:1: warning: phone 0021f2000011 stood here"),
+    "among lines that stand often": (
+        "".join(TALL),
+        TALL[0] + TALL[2],
+        "x.yaml:5:1: warning: phone 0021f2000012 stood here",
+    ),
+    "below lines that are new": (
+        "".join(ROWS),
+        "# a\n# b\n" + "".join(ROWS[:3] + ROWS[4:]),
+        "x.yaml:6:1: warning: phone 0021f2000014 stood here",
+    ),
+    "with all else in the file": (ROWS[0], "", "x.yaml:1:1: warning: phone 0021f2000011 stood here"),
+    "with its file": (
+        "# one\n" + ROWS[0],
+        None,
+        "inventory/fleet.yaml:1:1: warning: phone 0021f2000011 stood at inventory/phones/x.yaml:2",
+    ),
+}
+"""How a phone leaves -> its file at the base revision, the file now, and how the problem begins."""
+
+
+@pytest.mark.parametrize("case", GONE)
+def test_what_left_is_shown_at_a_line_that_is_there(case: str, tmp_path: Path) -> None:
+    before, now, begins = GONE[case]
+    problems = check(tmp_path, {} if now is None else {"phones/x.yaml": now}, before={"phones/x.yaml": before})
+    assert [problem.id for problem in problems] == ["removed-phone"]
+    assert str(problems[0]).removeprefix("inventory/phones/").startswith(f"{begins} at the base revision: ")
+
+
 # The list of pages
 
 BEGIN = "<!-- every check: made by tests/test_checks.py from the table of checks, do not edit -->\n"

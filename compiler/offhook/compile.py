@@ -75,7 +75,7 @@ def read_fleet(
     before = None if base is None else _before(root, source, revision, base, store, processes)
     # where something was not understood, what follows from the hole it left is no news
     refused = {problem.mark for problem in problems}
-    found = check(inventory, chosen, before, processes=processes)
+    found = check(inventory, chosen, before, files=source.files, processes=processes)
     problems += [problem for problem in found if problem.mark not in refused]
     return Fleet(source, inventory, chosen, tuple(by_severity(inventory, problems)))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from offhook.checks import (
     accounts,
@@ -23,6 +23,7 @@ from offhook.model import Environment
 from offhook.parallel import map_in_processes
 from offhook.problem import Problem, pack_problems, unpack_problems
 from offhook.settings import Resolver
+from offhook.source import InventoryFile
 
 Check = Callable[[Subject], Iterator[Problem]]
 
@@ -46,10 +47,16 @@ WITHOUT_FLEET: tuple[Check, ...] = (references.check, line_keys.check)
 
 
 def check(
-    inventory: Inventory, environment: Environment | None, before: Inventory | None = None, *, processes: int = 1
+    inventory: Inventory,
+    environment: Environment | None,
+    before: Inventory | None = None,
+    *,
+    files: Iterable[InventoryFile],
+    processes: int = 1,
 ) -> list[Problem]:
-    """Return what is wrong with an inventory, unsorted; `before` is the inventory at the base revision."""
-    subject = Subject(inventory, environment, Resolver(inventory, environment), before)
+    """Return what is wrong with an inventory of `files`, unsorted; `before` is the inventory at the base revision."""
+    resolver = Resolver(inventory, environment)
+    subject = Subject(inventory, environment, resolver, before, {file.path: file for file in files})
     subject.fill()
     chosen = WITHOUT_FLEET if "fleet" in inventory.broken else TABLE
     found = map_in_processes(lambda one: pack_problems(one(subject)), chosen, processes=processes, keep=unpack_problems)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from offhook.checks.parameters import RETIRED, UNCHECKED, Holder, generated, holders, sayable
+from offhook.checks.stood import stood
 from offhook.checks.subject import Subject, dotted, shown
 from offhook.checks.table import found
 from offhook.converge import kept_values
@@ -28,9 +29,9 @@ def check(subject: Subject) -> Iterator[Problem]:
     before = subject.before
     # where something could not be understood, nobody knows what left
     if before is not None and not (subject.inventory.broken or subject.inventory.suspect):
-        left = _left(now, before)
+        left = _left(subject, now, before)
         yield from left.values()
-        yield from _removed(subject.inventory, before)
+        yield from _removed(subject, before)
         yield from _kept(subject, before, frozenset(left))
 
 
@@ -107,7 +108,7 @@ def _holders(inventory: Inventory) -> list[Holder]:
     return list(holders(subject))
 
 
-def _left(now: list[Holder], before: Inventory) -> dict[str, Problem]:
+def _left(subject: Subject, now: list[Holder], before: Inventory) -> dict[str, Problem]:
     """By canonical name: parameters that something set at the base revision, and that nothing says now."""
     said = {canonical(path[-1]) for holder in now for path, _ in holder.rows()}
     gone: dict[str, Problem] = {}
@@ -118,23 +119,25 @@ def _left(now: list[Holder], before: Inventory) -> dict[str, Problem]:
             if name in said or name in gone or (known is None and path[-2] != UNCHECKED):
                 continue
             value = (known.parameter.neutral or known.parameter.default) if known else None
+            place, where = stood(subject, holder.entity, *path)
             gone[name] = found(
                 "left-inventory",
-                mark(holder.entity, *path, key=True),
-                f"{spelled} was set here at the base revision and left the inventory: phones keep its last value",
+                place,
+                f"{spelled} was set {where} at the base revision and left the inventory: phones keep its last value",
                 path=dotted(holder.entity.key, *path),
                 hint=f"in fleet.yaml under retired: {spelled}: {value if value is not None else 'VALUE'}",
             )
     return gone
 
 
-def _removed(inventory: Inventory, before: Inventory) -> Iterator[Problem]:
+def _removed(subject: Subject, before: Inventory) -> Iterator[Problem]:
     for mac, phone in before.phones.items():
-        if mac not in inventory.phones and not phone.retired:
+        if mac not in subject.inventory.phones and not phone.retired:
+            place, where = stood(subject, phone)
             yield found(
                 "removed-phone",
-                mark(phone, key=True),
-                f"phone {mac} stood here at the base revision: it keeps its accounts until it is told otherwise",
+                place,
+                f"phone {mac} stood {where} at the base revision: it keeps its accounts until it is told otherwise",
                 path=mac,
                 hint="keep the entry with retired: true for one release, then delete it",
             )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from offhook.flyingvoice.catalogue import Model, models
 from offhook.inventory import Inventory
 from offhook.model import Account, Environment, Phone
 from offhook.settings import Resolver
+from offhook.source import InventoryFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +25,16 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The inventory under check. `before` is the inventory at the base revision, None where nothing is compared."""
+    """The inventory under check, and its files by path.
+
+    `before` is the inventory at the base revision, None where nothing is compared.
+    """
 
     inventory: Inventory
     environment: Environment | None
     resolver: Resolver
     before: Inventory | None
+    files: Mapping[str, InventoryFile] = field(default_factory=dict)
     shapes: dict[Shape, int] = field(default_factory=dict)
     users: dict[str, list[Phone]] = field(default_factory=dict)
 
