@@ -649,7 +649,9 @@ def test_what_a_person_holds_is_not_gone_on_with(work: Work, how: str, code: int
         resumed = subprocess.Popen([*call, "resume", "lab"], env=environment, stderr=subprocess.DEVNULL)
         status = [*call, "status", "lab", "--format", "json"]
         deadline = time.monotonic() + 60
-        while b'"worked_on": true' not in subprocess.run(status, env=environment, check=False, capture_output=True).stdout:
+        while (
+            b'"worked_on": true' not in subprocess.run(status, env=environment, check=False, capture_output=True).stdout
+        ):
             assert time.monotonic() < deadline
         resumed.send_signal(signal.SIGINT)
         assert resumed.wait(60) == 130

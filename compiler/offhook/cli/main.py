@@ -22,7 +22,11 @@ def main() -> None:
 
     # CI ends its jobs by SIGTERM: what an interrupt cleans up, this cleans up too
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    # the work is done: an impatient second Ctrl-C would find the interpreter at its end, without handlers
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(code)
 
 
 if __name__ == "__main__":
