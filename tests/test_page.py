@@ -280,7 +280,7 @@ def test_every_kind_has_its_settings_before_one_has_its_list_of_phones(
 def test_added_phones_of_many_sites_take_no_room_from_what_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("offhook.review.page.page._MOST_SITES", 3)
+    monkeypatch.setattr("offhook.review.page.page._MOST_SITES_LISTED", 3)
     _, after = scattered(5)
     before = {**after, "phones/all.yaml": {}}
     text = page(change(tmp_path, before, after), Links())

@@ -34,6 +34,9 @@ _OPEN_KINDS = 3
 """So few kinds are shown unfolded."""
 
 _MOST_LISTED = 20_000
+_MOST_SITES_LISTED = 4_000
+"""So many phones are listed that come or go, of so many sites."""
+
 _MOST_SITES = 500
 """So many sites have a row and can be chosen: those with most phones."""
 
@@ -106,7 +109,7 @@ def _listing(phones: tuple[PhoneChange, ...]) -> Listing | None:
     """As many phones as are listed, of as many sites; None where there is none."""
     if not phones:
         return None
-    shown = dict(islice(kinds_by_site(phones[:_MOST_LISTED]).items(), _MOST_SITES))
+    shown = dict(islice(kinds_by_site(phones[:_MOST_LISTED]).items(), _MOST_SITES_LISTED))
     return Listing(shown, len(phones) - sum(map(len, shown.values())))
 
 
