@@ -112,7 +112,7 @@ def _say_outside(outside: Outside) -> None:
 
     what = [
         *([count(len(outside.phones), "phone")] if outside.phones else []),
-        *([f"{count(outside.rules, 'rule')} for everybody"] if outside.rules else []),
+        *([f"{count(outside.rules, 'rule')}"] if outside.rules else []),
         *(["the common file"] if outside.common else []),
         *(f"phonebook {one}" for one in outside.phonebooks),
     ]
