@@ -450,6 +450,20 @@ ONCE: dict[str, tuple[dict[str, str], list[str]]] = {
         },
         ["unknown-key"],
     ),
+    "an account with a password in the clear: its name is unknown": (
+        {
+            "accounts/berlin.yaml": ALICE.replace("secret:berlin/alice", "hunter2"),
+            "phones/berlin.yaml": PHONE % 'label: "{{ accounts[0].extension }}"',
+        },
+        ["clear-secret"],
+    ),
+    "a file of phones that cannot be read: their dialect is unknown": (
+        {
+            "fleet.yaml": FLEET.replace("settings:\n", "settings:\n  sip.trust_ctrl: 1\n"),
+            "phones/lyon.yaml": "0021f2000011: {model: FIP14G, dialect: static, label: a: b}\n",
+        },
+        ["yaml-syntax"],
+    ),
     "an environment that nobody has: its address is unknown": (
         {
             "fleet.yaml": FLEET.replace("environment: production", "environment: prodution") + "phonebooks: [a]\n",
@@ -535,6 +549,19 @@ SINCE: dict[str, tuple[dict[str, str], dict[str, str], list[str]]] = {
         {"profiles/p.yaml": "p: {keys: {5: {dnd: true}}}\n", "phones/berlin.yaml": PHONE % "profiles: [p]"},
         {"profiles/p.yaml": "p: [\n", "phones/berlin.yaml": PHONE % "profiles: [p]"},
         ["yaml-syntax"],
+    ),
+    "an account that nobody has: what its phone was told of it is not kept": (
+        {"phones/berlin.yaml": PHONE % "label: x"},
+        {"phones/berlin.yaml": PHONE.replace("[alice]", "[alyce]") % "label: x"},
+        ["unknown-reference"],
+    ),
+    "a misspelled parameter is not another one that left": (
+        {"fleet.yaml": POUND, "sites/lyon.yaml": "lyon: {settings: {features.pound_key.mode: 2}}\n"},
+        {
+            "fleet.yaml": POUND.replace("pound_key", "pound_kay"),
+            "sites/lyon.yaml": "lyon: {settings: {features.pound_key.mode: 2}}\n",
+        },
+        ["unknown-parameter"],
     ),
     "what was retired may leave": (
         {"fleet.yaml": FLEET + "retired: {features.pound_key.mode: 1}\n"},

@@ -75,6 +75,21 @@ def test_the_sheet_of_a_site(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().err == 'error: the inventory has no site "berlni"\n  near: berlin\n'
 
 
+def test_phones_of_another_environment_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fleet(tmp_path)
+    files = inventories.minimal()
+    url = "https://prov.example.com/"
+    lab = {"url": url, "phones": {"sites": ["lyon"]}}
+    files["fleet.yaml"] |= {"environments": {"lab": lab, "all": {"url": url}}, "default_environment": "all"}
+    inventories.write_inventory(tmp_path, {"fleet.yaml": files["fleet.yaml"]})
+    ask(tmp_path, "labels", "berlin", "--env", "lab")
+    out, err = capsys.readouterr()
+    assert "No phone stands here." in out
+    assert err == "warning: 2 phones of berlin are not of the environment lab: no card\n"
+    ask(tmp_path, "labels", "lyon", "--env", "lab")
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize("label", [one for one in HOSTILE if "{" not in one and len(one) <= 64])
 def test_a_label_is_only_text(tmp_path: Path, label: str, capsys: pytest.CaptureFixture[str]) -> None:
     fleet(tmp_path, label)

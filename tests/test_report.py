@@ -51,7 +51,10 @@ def test_junit_is_well_formed() -> None:
     suite = ElementTree.fromstring(junit(PROBLEMS))
     assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
     first, second = suite
-    assert first.attrib == {"name": "inventory/sites/a b#1 <ü>%.yaml:3:5", "classname": "unknown-key"}
+    assert first.attrib == {
+        "name": 'inventory/sites/a b#1 <ü>%.yaml:3:5: unknown key "x\\ufffe"',
+        "classname": "unknown-key",
+    }
     assert first[0].get("message") == 'unknown key "x\\ufffe"'
     assert first[0].text == 'unknown key "x\\ufffe"\nmend, it'
     assert (second[0].tag, second[0].text) == ("system-out", "a::b")
@@ -59,7 +62,7 @@ def test_junit_is_well_formed() -> None:
 
 
 def test_an_annotation_is_one_line() -> None:
-    assert github(PROBLEMS).splitlines() == [
+    assert github(PROBLEMS[::-1]).splitlines() == [  # errors first
         "::error file=inventory/sites/a b#1 <ü>%25.yaml,line=3,col=5,title=unknown-key"
         '::unknown key "x\ufffe"%0Amend, it',
         "::warning file=inventory/z.yaml,line=1,col=1,title=no-label::a::b",

@@ -24,7 +24,14 @@ BERLIN, LYON, NOWHERE = "0021f2000001", "0021f2000002", "0021f2000003"
 def fleet() -> dict[str, Any]:
     files = inventories.minimal()
     files["fleet.yaml"] |= {"utc_offset": "+0", "settings": {"local_time.time_format": "0"}}
-    files["sites/all.yaml"] = {"berlin": {"utc_offset": "+1"}, "lyon": {"utc_offset": "+1"}}
+    files["sites/all.yaml"] = {
+        "berlin": {"utc_offset": "+1"},
+        "lyon": {
+            "utc_offset": "+1",
+            "time_zone": "Europe/Paris",
+            "maintenance": {"from": "02:00", "to": "05:00"},
+        },
+    }
     files["profiles/all.yaml"] = {"desk": {"settings": {"local_time.time_format": "0"}}}
     files["phones/all.yaml"] = {
         BERLIN: {"model": "FIP14G", "site": "berlin", "accounts": ["alice"]},
@@ -65,6 +72,14 @@ EDITS: list[tuple[tuple[str, ...], Any, list[str], list[str], int]] = [
     # a file may be touched, as long as nothing comes of it
     (("fleet.yaml", "description"), "Ours", ["sites/berlin"], [], 0),
     (("profiles/all.yaml", "unused"), {"settings": {"local_time.time_format": "1"}}, ["sites/berlin"], [], 0),
+    # when a site may be changed is its own rule
+    (("sites/all.yaml", "lyon", "maintenance", "from"), "12:00", ["sites/lyon"], [], 0),
+    (("sites/all.yaml", "lyon", "maintenance", "from"), "12:00", ["sites/berlin"], [], 1),
+    (("sites/all.yaml", "lyon", "maintenance", "from"), "12:00", ["phones/" + LYON], [], 1),
+    (("sites/all.yaml", "lyon", "maintenance"), None, ["sites/berlin"], [], 2),
+    (("sites/all.yaml", "lyon", "time_zone"), "Europe/Brussels", ["sites/berlin"], [], 1),
+    (("sites/all.yaml", "lyon", "subnets"), ["192.0.2.0/24"], ["sites/berlin"], [], 1),
+    (("sites/all.yaml", "berlin", "time_zone"), "Europe/Vienna", ["sites/lyon"], [], 0),
     # the rules are everybody's
     (("fleet.yaml", "limits"), {"changed": "90%"}, ["sites/berlin", "sites/lyon"], [], 1),
 ]

@@ -43,12 +43,15 @@ def placed(problems: Iterable[Problem], prefix: str) -> list[Problem]:
 
 
 def github(problems: Sequence[Problem]) -> str:
-    """Return GitHub workflow commands, which annotate the changed files of a pull request."""
+    """Return GitHub workflow commands, which annotate the changed files of a pull request.
+
+    Errors come first: of one step GitHub shows ten errors and ten warnings, and the first few of a whole run.
+    """
     return "\n".join(
         f"::{'error' if problem.severity == ERROR else 'warning'} "
         f"file={_property(problem.mark.file)},line={problem.mark.line},col={problem.mark.column},"
         f"title={_property(problem.id)}::{_data(_with_hint(problem))}"
-        for problem in problems
+        for problem in sorted(problems, key=lambda one: one.severity != ERROR)
     )
 
 
@@ -111,7 +114,9 @@ def junit(problems: Sequence[Problem]) -> str:
     if not problems:
         ElementTree.SubElement(suite, "testcase", name="inventory", classname="offhook")
     for problem in problems:
-        case = ElementTree.SubElement(suite, "testcase", name=str(problem.mark), classname=problem.id)
+        # platforms tell cases apart by their names, and take one of those that share one
+        name = f"{problem.mark}: {visible(problem.message)}"
+        case = ElementTree.SubElement(suite, "testcase", name=name, classname=problem.id)
         tag = "failure" if problem.severity == ERROR else "system-out"
         inner = ElementTree.SubElement(case, tag)
         # what does not print may not even stand in XML

@@ -10,7 +10,8 @@ from offhook.checks.stood import stood
 from offhook.checks.subject import Subject, dotted, shown
 from offhook.checks.table import found
 from offhook.converge import kept_values
-from offhook.flyingvoice.catalogue import find
+from offhook.flyingvoice.catalogue import find, nearest
+from offhook.flyingvoice.dialects import DIALECTS
 from offhook.inventory import Inventory
 from offhook.model import mark
 from offhook.problem import Problem
@@ -23,16 +24,17 @@ def check(subject: Subject) -> Iterator[Problem]:
     """Yield no-fleet-value and retired-but-said; and, compared with a base, what left without being retired."""
     now = list(holders(subject))
     every = [holder for holder in now if holder.section != RETIRED]
-    yield from _fleet_values(subject, every)
+    meant = _meant(every)
+    yield from _fleet_values(subject, every, meant)
     yield from _fleet_words(subject)
     yield from _retired(subject, every)
     before = subject.before
     # where something could not be understood, nobody knows what left
     if before is not None and not (subject.inventory.broken or subject.inventory.suspect):
-        left = _left(subject, now, before)
+        left = _left(subject, now, before, meant)
         yield from left.values()
         yield from _removed(subject, before)
-        yield from _kept(subject, before, frozenset(left))
+        yield from _kept(subject, before, meant.union(left))
 
 
 def canonical(spelled: str) -> str:
@@ -41,9 +43,15 @@ def canonical(spelled: str) -> str:
     return known.name if known else spelled
 
 
-def _fleet_values(subject: Subject, every: list[Holder]) -> Iterator[Problem]:
+def _meant(every: list[Holder]) -> frozenset[str]:
+    """By canonical name: what misspelled parameters may stand for, which is as good as said until they are mended."""
+    unknown = {spelled for holder in every for spelled in holder.settings if find(spelled) is None}
+    return frozenset(canonical(near) for one in unknown for dialect in DIALECTS for near in nearest(one, dialect))
+
+
+def _fleet_values(subject: Subject, every: list[Holder], meant: frozenset[str]) -> Iterator[Problem]:
     fleet, made = subject.inventory.fleet, generated(subject)
-    said = {canonical(name) for name in (*fleet.settings, *fleet.retired, *fleet.unchecked)}
+    said = meant.union(map(canonical, (*fleet.settings, *fleet.retired, *fleet.unchecked)))
     places: dict[str, list[tuple[Holder, tuple[str, ...]]]] = {}
     for holder in every[1:]:
         for path, _ in holder.rows() if holder.targets else ():
@@ -108,9 +116,9 @@ def _holders(inventory: Inventory) -> list[Holder]:
     return list(holders(subject))
 
 
-def _left(subject: Subject, now: list[Holder], before: Inventory) -> dict[str, Problem]:
+def _left(subject: Subject, now: list[Holder], before: Inventory, meant: frozenset[str]) -> dict[str, Problem]:
     """By canonical name: parameters that something set at the base revision, and that nothing says now."""
-    said = {canonical(path[-1]) for holder in now for path, _ in holder.rows()}
+    said = meant.union(canonical(path[-1]) for holder in now for path, _ in holder.rows())
     gone: dict[str, Problem] = {}
     for holder in _holders(before):
         for path, _ in holder.rows() if holder.section != RETIRED else ():
@@ -148,7 +156,7 @@ def _kept(subject: Subject, before: Inventory, left: frozenset[str]) -> Iterator
     retired = {canonical(name) for name in before.fleet.retired}
     keepers: dict[str, dict[str, None]] = {}
     for mac, names in kept_values(before, subject.inventory, subject.environment):
-        for name in names:
+        for name in names if subject.is_whole(subject.inventory.phones[mac]) else ():
             if canonical(name) not in left | retired:
                 keepers.setdefault(_INDEX.sub(".N", name), {})[mac] = None
     for name, macs in keepers.items():

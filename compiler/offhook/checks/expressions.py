@@ -16,7 +16,7 @@ def check(subject: Subject) -> Iterator[Problem]:
     resolver = subject.resolver
     shared: dict[int, bool] = {}
     for phone in subject.inventory.phones.values():
-        if not subject.is_understood(phone):
+        if not subject.is_whole(phone):
             continue
         base = resolver.bases.of(phone)
         if id(base) not in shared:

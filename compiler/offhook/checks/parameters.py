@@ -61,8 +61,11 @@ def holders(subject: Subject) -> Iterator[Holder]:
     """Yield every mapping of settings: the fleet's, retired ones, models, sites, profiles, phones that have some."""
     inventory, shapes = subject.inventory, subject.shapes
     fleet = inventory.fleet
+    is_known = subject.has_every_phone()
 
     def reach(choose: Any) -> frozenset[tuple[str, Any]]:
+        if not is_known:
+            return frozenset()
         targets = frozenset((shape.dialect, shape.model) for shape in shapes if choose(shape))
         return targets or frozenset({(fleet.dialect, None)})
 

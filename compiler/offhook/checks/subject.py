@@ -64,6 +64,25 @@ class Subject:
         """Tell whether everything that a phone inherits from is known."""
         return self.is_placed(phone.site) and all(name in self.inventory.profiles for name in phone.profiles)
 
+    def is_whole(self, phone: Phone) -> bool:
+        """Tell whether all that a phone refers to is known, so that what it is told can be judged."""
+        inventory = self.inventory
+        layers = (inventory.fleet, inventory.sites.get(phone.site or ""), *map(inventory.profiles.get, phone.profiles))
+        books = {book for layer in (*layers, phone) if layer is not None for book in layer.phonebooks or ()}
+        accounts = self.accounts_of(phone)
+        return (
+            self.is_understood(phone)
+            and len(accounts) == len(phone.accounts)
+            and all(self.is_placed(account.site) for account in accounts.values())
+            and books <= inventory.phonebooks.keys()
+        )
+
+    def has_every_phone(self) -> bool:
+        """Tell whether `shapes` has all phones: none of them was misread, or inherits from what is not known."""
+        inventory = self.inventory
+        is_read = not ("phone" in inventory.broken or inventory.suspect.get("phone"))
+        return is_read and sum(self.shapes.values()) == len(inventory.phones)
+
     def accounts_of(self, phone: Phone) -> dict[int, Account]:
         """Return a phone's accounts by slot; unknown ones are left out."""
         known = self.inventory.accounts

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from offhook.cli.codes import DONE, PROBLEMS
-from offhook.cli.options import env_option, read, rev_option, show_problems
+from offhook.cli.options import env_option, read, rev_option, show_problems, warn
 from offhook.cli.run import Globals
 from offhook.problem import OffhookError
 
@@ -33,6 +33,7 @@ def labels(settings: Globals, site: str, rev: str | None, environment: str | Non
     from offhook.flyingvoice.panels import panel_of
     from offhook.review.page.sheet import Card, sheet
     from offhook.settings import belongs_to
+    from offhook.texts import visible
 
     _, fleet = read(settings, rev, environment)
     show_problems(fleet.problems, quiet=True)
@@ -43,7 +44,12 @@ def labels(settings: Globals, site: str, rev: str | None, environment: str | Non
         raise OffhookError(f'the inventory has no site "{site}"', hint=f"near: {', '.join(near)}" if near else "")
     resolver = fleet.resolver()
     is_there = belongs_to(fleet.environment)
-    phones = [one for one in fleet.inventory.phones.values() if one.site == site and not one.retired and is_there(one)]
+    at_site = [one for one in fleet.inventory.phones.values() if one.site == site and not one.retired]
+    phones = [one for one in at_site if is_there(one)]
+    others = len(at_site) - len(phones)
+    if others and fleet.environment is not None:
+        which = f"1 phone of {site} is" if others == 1 else f"{others} phones of {site} are"
+        warn(visible(f"{which} not of the environment {fleet.environment.name}: no card"))
     cards = [
         Card(
             one.mac,

@@ -134,7 +134,8 @@ def _diff(
         *file_mistakes(new, "at the head"),
         *head_mistakes(after, [phone.mac for phone in phones], changed),
     ]
-    policy = tuple(policy_changes(old, new, _reader(git, old), _reader(git, new), folders=_folders(git)))
+    readers = _reader(git, old), _reader(git, new)
+    policy = tuple(policy_changes(old, new, *readers, names=names, folders=_folders(git)))
     books = tuple(phonebook_changes(old, new, names, changed))
     own = [book.id for book in books if f"contacts/{book.id}" in names]
     common = () if fleet_is_unread(new) else tuple(common_file_changes(before, after))
@@ -151,7 +152,7 @@ def _diff(
         fleet_is_unread=fleet_is_unread(new),
         panels=dict(islice(_panels(before, after, phones), pictured)),
         outside=outside(
-            scopes, (before, after), phones, touched=macs, rules=len(policy), common=bool(common), phonebooks=own
+            scopes, (before, after), phones, touched=macs, rules=policy, common=bool(common), phonebooks=own
         )
         if scopes
         else None,

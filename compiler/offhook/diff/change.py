@@ -117,12 +117,13 @@ class PhoneChange:
 class Policy:
     """A change of the rules that publishing and reviewing follow.
 
-    `mark` is at the head; where the rule `is_gone` there, at the base.
+    `mark` is at the head; where the rule `is_gone` there, at the base. `site` is whose rule it is, "" for everybody's.
     """
 
     mark: Mark
     message: str
     is_gone: bool = False
+    site: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,13 @@
 """Policy changes: what a pull request does to the rules by which it is itself judged and published.
 
 They come first in every report, also where no phone changes: publish targets, limits, severities of checks,
-environments, notify routes, signing rules, where secrets come from, and the files that name who may review or sign.
+environments, notify routes, signing rules, where secrets come from, when a site may be changed and its subnets, and the
+files that name who may review or sign.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from posixpath import normpath
 from typing import Any
 
@@ -20,6 +21,9 @@ from offhook.view import View
 
 PARTS = ("environments", "default_environment", "limits", "checks", "notify", "signing", "secrets")
 """Parts of fleet.yaml that say how a tree is judged and published."""
+
+SITE_PARTS = ("maintenance", "time_zone", "subnets")
+"""Parts of a site that say when its phones may be changed, and whose requests are its phones'."""
 
 _SOPS = "who can open new secrets"
 _OWNERS = ("CODEOWNERS", ".github/CODEOWNERS", "docs/CODEOWNERS", ".gitlab/CODEOWNERS")
@@ -35,24 +39,52 @@ ReadFile = Callable[[str], bytes | None]
 
 
 def policy_changes(
-    old: View, new: View, read_old: ReadFile, read_new: ReadFile, *, folders: Sequence[str] = (".",)
+    old: View,
+    new: View,
+    read_old: ReadFile,
+    read_new: ReadFile,
+    *,
+    names: Iterable[str],
+    folders: Sequence[str] = (".",),
 ) -> Iterator[Policy]:
-    """Yield every policy change between two views: those of fleet.yaml in its order, then those of other files.
+    """Yield every policy change between two views: fleet.yaml's in its order, then those of sites and of other files.
 
-    `folders` are those from the repository's top to the fleet's, seen from the fleet's: "..", ".".
+    `names` differ between the views. `folders` are those from the repository's top to the fleet's, seen from the
+    fleet's: "..", ".".
     """
     (before, entity_before), (after, entity_after) = _fleet(old), _fleet(new)
     # of a fleet.yaml that cannot be read nobody knows the policy: it is not gone
     for part in () if fleet_is_unread(old) or fleet_is_unread(new) else PARTS:
         for path, was, now in leaves((part,), before.get(part), after.get(part)):
             place = mark(entity_after, *path) if now is not None else mark(entity_before, *path)
-            words = f"{'.'.join(path)} {_DEFAULT if was is None else was} -> {_DEFAULT if now is None else now}"
-            yield Policy(place, words, is_gone=now is None)
+            yield Policy(place, _words(".".join(path), was, now), is_gone=now is None)
+    for name in sorted(names):
+        kind, _, site = name.partition("/")
+        if kind == "site":
+            yield from _site_changes(old, new, site)
     for file, words in {**files(folders), **_signers(before), **_signers(after)}.items():
         content_before, content_after = read_old(file), read_new(file)
         if content_before != content_after:
             verb = "is new" if content_before is None else "is gone" if content_after is None else "changed"
             yield Policy(Mark(file, 1, 1), f"{file} {verb}: {words}", is_gone=content_after is None)
+
+
+def _site_changes(old: View, new: View, site: str) -> Iterator[Policy]:
+    """What changes of a site that is there before and after; its zone is a rule only where it tells a window's time."""
+    before, after = old.body("site", site), new.body("site", site)
+    if before is None or after is None:
+        return
+    for part in SITE_PARTS:
+        if part == "time_zone" and not ("maintenance" in before and "maintenance" in after):
+            continue
+        for path, was, now in leaves((part,), before.get(part), after.get(part)):
+            place = mark((old if now is None else new).inventory.sites[site], *path)
+            words = _words(".".join(("sites", site, *path)), was, now)
+            yield Policy(place, words, is_gone=now is None, site=site)
+
+
+def _words(name: str, was: str | None, now: str | None) -> str:
+    return f"{name} {_DEFAULT if was is None else was} -> {_DEFAULT if now is None else now}"
 
 
 def files(folders: Sequence[str]) -> dict[str, str]:

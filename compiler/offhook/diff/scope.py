@@ -11,7 +11,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from offhook.diff.change import Outside, PhoneChange
+from offhook.diff.change import Outside, PhoneChange, Policy
 from offhook.diff.compare import SideOfDiff, moved
 from offhook.diff.names import concerns_all, dependent_phones
 from offhook.flyingvoice.catalogue import find_model
@@ -74,14 +74,15 @@ def outside(
     phones: Iterable[PhoneChange],
     *,
     touched: Iterable[str],
-    rules: int,
+    rules: Iterable[Policy],
     common: bool,
     phonebooks: Iterable[str],
 ) -> Outside:
     """Return what changes outside of the scopes.
 
     `touched` are the MACs of phones that may differ: one that is inside on one side only goes over to somebody else,
-    also where no setting of it changes. `rules` and `common` concern everybody: they are outside of any.
+    also where no setting of it changes. `rules` and `common` concern everybody: they are outside of any, but for
+    the rules of a site that is a scope.
     `phonebooks` are those whose own entry differs; one is outside where a phone is that has it. What accounts put into
     a phonebook is theirs.
     """
@@ -93,7 +94,8 @@ def outside(
     every = sorted((changed | gone).items())
     found = tuple(phone for mac, phone in every if not all(_is_inside(scopes, side, mac) for side in sides))
     books = tuple(sorted(book for book in phonebooks if any(_reaches_out(scopes, side, book) for side in sides)))
-    return Outside(tuple(f"{one.kind}/{one.name}" for one in scopes), found, rules, common, books)
+    number = sum(not rule.site or Scope("sites", rule.site) not in scopes for rule in rules)
+    return Outside(tuple(f"{one.kind}/{one.name}" for one in scopes), found, number, common, books)
 
 
 def _reaches_out(scopes: Sequence[Scope], side: SideOfDiff, book: str) -> bool:

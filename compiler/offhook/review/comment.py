@@ -115,7 +115,8 @@ def _head(diff: Diff, links: Links, most: int) -> Iterator[str]:
     if diff.outside is not None and not diff.outside.is_empty:
         yield from _outside(diff.outside)
     if diff.policy:
-        yield "\n**The rules change**, for everyone and from this merge on. Whoever answers for them must agree:\n"
+        whose = "everyone" if any(not one.site for one in diff.policy) else "all phones of a site"
+        yield f"\n**The rules change**, for {whose} and from this merge on. Whoever answers for them must agree:\n"
         for one in diff.policy[:most]:
             where = place(links, diff.base if one.is_gone else diff.head, one.mark.file, one.mark.line)
             yield f"- {_rule(one.message)} {where}"

@@ -94,7 +94,7 @@ def is_outside(outside: Outside, *, show: Callable[[str], str] = visible) -> str
     """Return what changes and may not: "2 phones, the common file change outside of sites/berlin"."""
     what = [
         *([count(len(outside.phones), "phone")] if outside.phones else []),
-        *([f"{count(outside.rules, 'rule')} for everybody"] if outside.rules else []),
+        *([count(outside.rules, "rule")] if outside.rules else []),
         *(["the common file"] if outside.common else []),
         *(f"phonebook {show(one)}" for one in outside.phonebooks),
     ]
