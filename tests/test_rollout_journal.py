@@ -35,11 +35,11 @@ from offhook.rollout.campaign.progress import (
 )
 from offhook.rollout.campaign.rows import Row
 from offhook.rollout.campaign.steps import Plan
+from offhook.rollout.running.answers import told_of
 from offhook.rollout.running.fetched import Watch
 from offhook.rollout.running.hands import RealHands
 from offhook.rollout.running.journal import head_of, line_of, open_journal, parse, read_journal
 from offhook.rollout.running.keeping import Campaign
-from offhook.rollout.running.recorded import told_of
 from offhook.rollout.who import Target
 from offhook.serve.desk import Event
 from offhook.serve.lab import Line

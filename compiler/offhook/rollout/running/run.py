@@ -43,6 +43,7 @@ from offhook.rollout.campaign.progress import (
 )
 from offhook.rollout.campaign.rows import Row
 from offhook.rollout.campaign.steps import Action, Done, Plan, Wait
+from offhook.rollout.running.answers import told_of
 from offhook.rollout.running.copies import Copies
 from offhook.rollout.running.driver import Listening, drive, steady
 from offhook.rollout.running.fetched import Watch
@@ -50,7 +51,6 @@ from offhook.rollout.running.hands import Look, RealHands
 from offhook.rollout.running.journal import Journal
 from offhook.rollout.running.keeping import Campaign, Keeping
 from offhook.rollout.running.planning import Manner
-from offhook.rollout.running.recorded import told_of
 from offhook.rollout.running.standing import campaign_of, only_switched, unreleased
 from offhook.rollout.running.teller import Route, Teller
 
