@@ -302,7 +302,7 @@ def test_contacts_in_another_order_are_said_to_be_so(tmp_path: Path) -> None:
 
 def test_a_path_is_spelled_as_it_is(tmp_path: Path) -> None:
     found = replace(change(tmp_path, fleet(1), fleet(1)), fleet_is_unread=True)
-    assert "<h1>inventory/fleet.yaml cannot be read, so no phone is compared.</h1>" in page(found, Links())
+    assert "<h1>The file inventory/fleet.yaml cannot be read, so no phone is compared.</h1>" in page(found, Links())
 
 
 @pytest.mark.parametrize(

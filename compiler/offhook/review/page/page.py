@@ -177,5 +177,4 @@ def _shown(text: str) -> str:
 
 
 def _sentence(text: str) -> str:
-    # a path is spelled as it is
-    return f"{text}." if "/" in text.partition(" ")[0] else text[:1].upper() + text[1:] + "."
+    return text[:1].upper() + text[1:] + "."
